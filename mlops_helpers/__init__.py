@@ -1,0 +1,27 @@
+"""mlops_helpers: the shared package behind the notebooks.
+
+Importing it loads nothing heavy; import the module you need.
+
+==============  ==================================================================
+workspace       where a phase keeps its state, and how it starts from the one before
+data            applications: simulated with known truth, or read from a file
+contracts       what an application must look like; every broken rule at once
+features        one scikit-learn pipeline from raw columns to probabilities
+tracking        train a candidate and log everything needed to explain it (MLflow)
+registry        versions, aliases, the promotion gate, rollback (MLflow)
+scoring         a model and applications in, prediction rows out
+predictions     the SQL log of predictions, outcomes, metrics, alerts, experiments
+drift           has the current sample moved away from the reference?
+performance     metrics with intervals, per window and group
+business        profit, cut-offs, the cost model
+alerts          rules over metric rows
+retraining      decide from evidence, judge a challenger
+ab_testing      assignment, sample size, analysis of outcomes
+plots           one function per figure: frame in, Axes out
+dashboard       the 3 x 3 picture, from what the stores say
+exercises       checks and hints for the notebooks' exercises
+course          runs the notebooks and writes the report
+==============  ==================================================================
+"""
+
+__version__ = "0.1.0"
