@@ -1,0 +1,113 @@
+"""Where things lie: the project, its notebooks, outputs, the loans, and the state of a run.
+
+Environment: ``MLOPS_ROOT`` (where a relative ``outputs`` lies; else the project),
+``MLOPS_NOTEBOOKS`` (the folder of the notebooks), ``MLFLOW_TRACKING_URI`` and
+``MLOPS_DATABASE_URL`` (servers of your own).
+"""
+
+import difflib
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+PHASES = (
+    "01_experiment_tracking",
+    "02_model_registry",
+    "03_monitoring",
+    "04_retraining",
+    "05_ab_testing",
+    "06_dashboard",
+)
+SIMULATED = "simulated"
+
+
+class WorkspaceError(Exception):
+    """A workspace cannot begin or finish; the message says why and what to do."""
+
+
+def project_root() -> Path:
+    """The folder that holds `notebooks/`, `outputs/` and this package."""
+    return Path(__file__).resolve().parent.parent
+
+
+def notebooks_folder() -> Path:
+    """The folder of the notebooks: ``MLOPS_NOTEBOOKS``, else the project's own."""
+    return Path(os.environ.get("MLOPS_NOTEBOOKS") or project_root() / "notebooks").resolve()
+
+
+def outputs_folder(outputs: str | Path) -> Path:
+    """Absolute path of `outputs`; a relative one lies in ``MLOPS_ROOT``, else in the project."""
+    root = Path(os.environ.get("MLOPS_ROOT") or project_root())
+    return (root / Path(outputs).expanduser()).resolve()
+
+
+def find_applications(applications: str) -> str:
+    """``"simulated"``, or the absolute path of the file; looked for here, then in the project."""
+    if applications == SIMULATED:
+        return applications
+    given = Path(applications).expanduser()
+    for candidate in (Path.cwd() / given, project_root() / given):
+        if candidate.is_file():
+            return str(candidate.resolve())
+    raise WorkspaceError(
+        f"applications == {applications!r}: no such file in {Path.cwd()} or {project_root()}. "
+        f'Give the path of a CSV or Parquet file, or "{SIMULATED}".'
+    )
+
+
+def applications_digest(applications: str) -> str:
+    """``"simulated"``, or the SHA-256 of the file's bytes (hex)."""
+    found = find_applications(applications)
+    if found == SIMULATED:
+        return SIMULATED
+    with Path(found).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def external(variable: str) -> str | None:
+    """The server set in `variable`, or None.
+
+    MLflow writes its own address into the environment: one that lies in a phase's folder is ours.
+    """
+    value = os.environ.get(variable) or None
+    if value and value.startswith("sqlite:///"):
+        folder = Path(value.removeprefix("sqlite:///")).parent
+        if folder.name.rpartition("-")[0] in PHASES and folder.parent.parent.name == "state":
+            return None
+    return value
+
+
+def state_folder(applications: str, seed: int, outputs: str | Path) -> Path:
+    """Folder of the state for these loans (by content), this seed and these servers.
+
+    The absolute place of `outputs` counts too: stored artifacts are known by absolute addresses,
+    so a folder that was moved starts over instead of pointing at files that are gone.
+    """
+    place = outputs_folder(outputs)
+    parts = [applications_digest(applications), str(int(seed)), str(place)]
+    parts += [external(name) or "" for name in ("MLFLOW_TRACKING_URI", "MLOPS_DATABASE_URL")]
+    return place / "state" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def phase_position(phase: str) -> int:
+    """Position of `phase` in the course; raises `WorkspaceError` with the nearest known name."""
+    if phase in PHASES:
+        return PHASES.index(phase)
+    near = difflib.get_close_matches(phase, PHASES, n=1, cutoff=0.3)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise WorkspaceError(f"phase == {phase!r} is unknown: {hint}Known: {', '.join(PHASES)}.")
+
+
+def write_atomically(path: Path, text: str | bytes) -> None:
+    """Write `text` beside `path` and swap it in, so that a reader sees the old or the new whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with beside.open("wb") as file:
+            file.write(text.encode("utf-8") if isinstance(text, str) else text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
