@@ -261,9 +261,7 @@ def _modules() -> list[str]:
 def _module_prefix(exercise_id: str) -> str:
     match = re.fullmatch(r"([1-9]\d?)\.([1-9]\d?)", exercise_id)
     if match is None:
-        raise ValueError(
-            f"exercise id {exercise_id!r} must read <notebook>.<number>, like '3.2'"
-        )
+        raise ValueError(f"exercise id {exercise_id!r} must read <notebook>.<number>, like '3.2'")
     return f"e{int(match[1]):02d}_"
 
 
