@@ -1,0 +1,239 @@
+"""What all figures share: colours, fonts, checks of the frame, and how a picture is shown.
+
+No figure goes through pyplot, so drawing switches no backend, keeps no global list of open figures
+and shows nothing until `show` is called.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from PIL import Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+Unit = Literal["", "%", "$", "ms", "n"]
+
+# Okabe and Ito (2008), "Color Universal Design": told apart with every common colour vision.
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, YELLOW, BLACK, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#000000", "#6B6B6B"
+COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+
+TITLE, LABEL, TICK = 11.5, 10.0, 9.5
+DPI, CSS_DPI = 144, 96
+
+
+@dataclass(frozen=True, repr=False)
+class Picture:
+    """A figure as PNG with its alternative text; a notebook shows it wherever it is displayed.
+
+    JupyterLab 4 and nbconvert's `lab` template ignore an `alt` in the metadata of `image/png`, so
+    the bundle also holds HTML whose `img` carries it; the metadata serve the tools that do read
+    them (nbconvert's `classic` template, nbsphinx). The text twin is the alternative text itself.
+    """
+
+    png: bytes
+    alt: str
+    width: int
+
+    def __repr__(self) -> str:
+        """The alternative text: what a reader without pictures gets."""
+        return self.alt
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+        data = base64.b64encode(self.png).decode("ascii")
+        image = (
+            f'<img alt="{html.escape(self.alt)}" width="{self.width}" '
+            f'src="data:image/png;base64,{data}">'
+        )
+        bundle = {"text/plain": self.alt, "text/html": image, "image/png": data}
+        return bundle, {"image/png": {"alt": self.alt, "width": self.width}}
+
+
+def picture(ax_or_fig: Axes | Figure, *, alt: str, dpi: int = DPI) -> Picture:
+    """Render an Axes' figure (or a figure) to a `Picture`; raises ValueError without a real `alt`.
+
+    The PNG is reduced to 256 colours: charts lose nothing, and stored notebooks stay small.
+    """
+    if not alt.strip():
+        raise ValueError(
+            f"alt == {alt!r}, must say in words what the figure shows; "
+            "compute the sentence from the frame behind it."
+        )
+    figure = figure_of(ax_or_fig)
+    raw = io.BytesIO()
+    figure.savefig(raw, format="png", dpi=dpi, facecolor="white")
+    small = io.BytesIO()
+    Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+        small, format="PNG", optimize=True
+    )
+    width = round(figure.get_size_inches()[0] * CSS_DPI)
+    return Picture(png=small.getvalue(), alt=" ".join(alt.split()), width=width)
+
+
+def show(ax_or_fig: Axes | Figure, *, alt: str) -> None:
+    """Display a figure once, with `alt` as its alternative text and its text twin.
+
+    The figure is closed afterwards, so a figure made with pyplot does not appear a second time.
+    """
+    from IPython.display import display
+
+    display(picture(ax_or_fig, alt=alt))
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close(figure_of(ax_or_fig))
+
+
+def figure_of(ax_or_fig: Axes | Figure) -> Figure:
+    """The figure itself, whether it or one of its Axes is given; TypeError for anything else."""
+    if isinstance(ax_or_fig, Figure):
+        return ax_or_fig
+    figure = getattr(ax_or_fig, "figure", None)
+    if not isinstance(figure, Figure):
+        raise TypeError(
+            f"got {type(ax_or_fig).__name__}, must be a matplotlib Axes or Figure; "
+            "pass what a function of mlops_helpers.plots returned."
+        )
+    return figure
+
+
+def axes(ax: Axes | None, *, height: float = 3.9, width: float = 7.6) -> Axes:
+    """The given Axes, or one on a new figure (inches), in the course's look."""
+    if ax is None:
+        ax = Figure(figsize=(width, height), layout="constrained").add_subplot()
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(GREY)
+    ax.tick_params(labelsize=TICK, color=GREY)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def need(frame: pd.DataFrame, columns: Sequence[str], figure: str) -> pd.DataFrame:
+    """The frame, if it has the columns a figure draws; ValueError naming those that are missing."""
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise ValueError(
+            f"{figure}: the frame has columns {list(frame.columns)}, must also have {missing}; "
+            "rename or compute them before drawing."
+        )
+    return frame
+
+
+def no_data(ax: Axes | None, text: str, *, title: str = "No data yet") -> Axes:
+    """An Axes that says in words that there is nothing to draw, and what would bring it."""
+    ax = axes(ax)
+    ax.set_axis_off()
+    ax.text(
+        0.5,
+        0.5,
+        "\n".join(textwrap.wrap(text, 34)),
+        ha="center",
+        va="center",
+        color=GREY,
+        fontsize=LABEL + 1,
+        transform=ax.transAxes,
+    )
+    return finish(ax, title=title)
+
+
+def finish(
+    ax: Axes, *, title: str, x: str | None = None, y: str | None = None, grid: str | None = None
+) -> Axes:
+    """Title (wrapped to the Axes' width) and axis labels in the course's fonts."""
+    inches = figure_of(ax).get_size_inches()[0] * ax.get_position().width
+    letters = max(int(inches / (TITLE * 0.0078)), 20)
+    wrapped = "\n".join(textwrap.wrap(title, letters))
+    ax.set_title(wrapped, loc="left", fontsize=TITLE, fontweight="bold", pad=10)
+    if x is not None:
+        ax.set_xlabel(x, fontsize=LABEL)
+    if y is not None:
+        ax.set_ylabel(y, fontsize=LABEL)
+    if grid is not None:
+        ax.grid(axis=grid, color="#DDDDDD", linewidth=0.8)  # type: ignore[arg-type]
+    return ax
+
+
+def legend(ax: Axes, **options: Any) -> None:  # noqa: ANN401 - passed on to matplotlib
+    """A legend in the course's fonts, without a frame."""
+    ax.legend(fontsize=TICK, frameon=False, **options)
+
+
+def said(value: float, unit: Unit = "") -> str:
+    """A number as a reader expects it: 0.712, 71.2 %, $1,204, 12 ms, 1,204."""
+    if not np.isfinite(value):
+        return "not known"
+    sign = "−" if value < 0 else ""
+    size = abs(float(value))
+    if unit == "%":
+        return f"{sign}{size:.1%}".replace("%", " %")
+    if unit == "$":
+        if size >= 1e6:
+            return f"{sign}${size / 1e6:,.2f} M"
+        return f"{sign}${size:,.0f}" if size >= 100 or size == 0 else f"{sign}${size:,.2f}"
+    if unit == "ms":
+        return f"{sign}{size:,.1f} ms" if size < 10 else f"{sign}{size:,.0f} ms"
+    if unit == "n":
+        return f"{sign}{size:,.0f}"
+    return f"{sign}{size:.3f}"
+
+
+def tick_unit(axis: Axis, unit: Unit) -> None:
+    """Tick labels with the unit of `said`, shorter."""
+    if unit == "%":
+        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v * 100:g} %".replace("-", "−")))
+    elif unit == "$":
+        axis.set_major_formatter(FuncFormatter(_money_tick))
+    elif unit == "n":
+        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}".replace("-", "−")))
+
+
+def _money_tick(value: float, _: object) -> str:
+    sign, size = ("−" if value < 0 else ""), abs(value)
+    if size >= 1e6:
+        return f"{sign}${size / 1e6:g} M"
+    return f"{sign}${size / 1e3:g} k" if size >= 1e4 else f"{sign}${size:,.0f}"
+
+
+def when(frame: pd.DataFrame, figure: str) -> tuple[str, pd.Series]:
+    """Name and values (naive UTC, for matplotlib) of the frame's time column."""
+    known = ("month", "window_start", "day", "date", "week", "when", "raised_at", "time")
+    for name in known:
+        if name in frame.columns:
+            times = pd.to_datetime(frame[name], utc=True).dt.tz_localize(None)
+            return name, times
+    raise ValueError(
+        f"{figure}: the frame has columns {list(frame.columns)}, "
+        f"must have a time column, one of {list(known)}; rename yours."
+    )
+
+
+def errors(frame: pd.DataFrame) -> np.ndarray:
+    """Distances from `value` to `low` and `high`, shape (2, rows), as matplotlib wants them."""
+    values = frame["value"].to_numpy(float)
+    low, high = frame["low"].to_numpy(float), frame["high"].to_numpy(float)
+    known = np.isfinite(low) & np.isfinite(high)
+    return np.where(known, np.vstack([values - low, high - values]).clip(min=0), 0.0)
+
+
+def dates(ax: Axes) -> None:
+    """Date ticks that stay readable in a small panel."""
+    locator = AutoDateLocator(minticks=3, maxticks=7)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))

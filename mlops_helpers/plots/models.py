@@ -1,0 +1,300 @@
+"""Figures about a model: its metrics, its ranking, its calibration, its scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mlops_helpers.plots.base import (
+    BLACK,
+    COLOURS,
+    GREY,
+    LINES,
+    MARKERS,
+    ORANGE,
+    TICK,
+    Unit,
+    axes,
+    dates,
+    errors,
+    finish,
+    legend,
+    need,
+    no_data,
+    said,
+    tick_unit,
+    when,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def metric_comparison(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    metric: str = "AUC",
+    unit: Unit = "",
+    title: str | None = None,
+    reference: float | None = None,
+    reference_label: str = "reference",
+) -> Axes:
+    """One row per `name`: `value` with its interval `low`–`high`, best or not in the given order.
+
+    `reference` draws a dashed line (0.5 for an AUC that knows nothing, a gate's limit).
+    Rows without an interval (missing low and high) are drawn as a point.
+    """
+    need(frame, ["name", "value", "low", "high"], "metric_comparison")
+    if frame.empty:
+        return no_data(ax, f"no rows to compare by {metric}")
+    ax = axes(ax, height=1.6 + 0.5 * len(frame))
+    spread = errors(frame)
+    for row, (name, value) in enumerate(zip(frame["name"], frame["value"], strict=True)):
+        colour, marker = COLOURS[row % len(COLOURS)], MARKERS[row % len(MARKERS)]
+        ax.errorbar(
+            value,
+            row,
+            xerr=spread[:, [row]],
+            fmt=marker,
+            color=colour,
+            markersize=8,
+            capsize=4,
+            linewidth=2,
+            label=str(name),
+        )
+        ax.annotate(
+            said(value, unit),
+            (value, row),
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="center",
+            fontsize=TICK,
+        )
+    if reference is not None:
+        ax.axvline(reference, color=GREY, linestyle="--", linewidth=1.2)
+        ax.annotate(
+            reference_label,
+            (reference, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, -2),
+            textcoords="offset points",
+            va="top",
+            color=GREY,
+            fontsize=TICK,
+        )
+    ax.set_yticks(range(len(frame)), [str(name) for name in frame["name"]])
+    ax.set_ylim(len(frame) - 0.4, -0.7)
+    ax.margins(x=0.12)
+    tick_unit(ax.xaxis, unit)
+    best = frame.loc[frame["value"].idxmax()]
+    title = title or f"{best['name']} has the highest {metric}: {said(best['value'], unit)}"
+    return finish(ax, title=title, x=f"{metric} with 95 % interval", grid="x")
+
+
+def roc(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
+    """ROC curves, one line per `model` through its `fpr`, `tpr` points (shares from 0 to 1)."""
+    need(frame, ["model", "fpr", "tpr"], "roc")
+    if frame.empty:
+        return no_data(ax, "no ROC points")
+    ax = axes(ax, height=4.6, width=5.6)
+    areas: dict[str, float] = {}
+    for number, (model, rows) in enumerate(frame.groupby("model", sort=False)):
+        rows = rows.sort_values(["fpr", "tpr"])
+        areas[str(model)] = float(np.trapezoid(rows["tpr"], rows["fpr"]))
+        ax.plot(
+            rows["fpr"],
+            rows["tpr"],
+            color=COLOURS[number % len(COLOURS)],
+            linewidth=2,
+            linestyle=LINES[number % len(LINES)],
+            label=f"{model}: {areas[str(model)]:.3f}",
+        )
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (1, 2)), label="guessing: 0.500")
+    ax.set_aspect("equal")
+    legend(ax, loc="lower right", title="area under the curve", title_fontsize=TICK)
+    best = max(areas, key=lambda name: areas[name])
+    return finish(
+        ax,
+        title=title or f"{best} ranks best: area {areas[best]:.3f}",
+        x="share of good loans flagged (false positives)",
+        y="share of defaults flagged (true positives)",
+        grid="both",
+    )
+
+
+def calibration(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
+    """Observed default rate (`observed`, `low`–`high`) against predicted (`bin_mid`), `n` a bin.
+
+    A column `model` draws one series per model.
+    """
+    need(frame, ["bin_mid", "observed", "low", "high", "n"], "calibration")
+    if frame.empty:
+        return no_data(ax, "no outcomes to calibrate against")
+    ax = axes(ax, height=4.4, width=6.2)
+    rows = frame.rename(columns={"observed": "value"})
+    groups = rows.groupby("model", sort=False) if "model" in rows else [("observed", rows)]
+    for number, (name, part) in enumerate(groups):
+        ax.errorbar(
+            part["bin_mid"],
+            part["value"],
+            yerr=errors(part),
+            capsize=3,
+            linewidth=1.6,
+            color=COLOURS[number % len(COLOURS)],
+            marker=MARKERS[number % len(MARKERS)],
+            linestyle=LINES[number % len(LINES)],
+            label=str(name),
+        )
+    top = float(np.nanmax(rows[["bin_mid", "high"]].to_numpy(float))) * 1.05
+    ax.plot([0, top], [0, top], color=GREY, linestyle=(0, (1, 2)), label="perfect calibration")
+    ax.set(xlim=(0, top), ylim=(0, top))
+    tick_unit(ax.xaxis, "%")
+    tick_unit(ax.yaxis, "%")
+    legend(ax, loc="upper left")
+    outside = int(((rows["low"] > rows["bin_mid"]) | (rows["high"] < rows["bin_mid"])).sum())
+    said_so = f"{outside} of {len(rows)} bins differ from their prediction beyond chance"
+    return finish(
+        ax,
+        title=title or said_so,
+        x="predicted probability of default (middle of the bin)",
+        y="observed default rate, 95 % interval",
+        grid="both",
+    )
+
+
+def score_histogram(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    title: str | None = None,
+    cutoff: float | None = None,
+) -> Axes:
+    """Share of predictions in each probability bin: `bin_low`, `bin_high`, `n`.
+
+    A column `group`, `model_version` or `variant` draws one outline per value; `cutoff` marks where
+    decisions change.
+    """
+    need(frame, ["bin_low", "bin_high", "n"], "score_histogram")
+    if frame.empty or frame["n"].sum() == 0:
+        return no_data(ax, "no predictions to draw")
+    ax = axes(ax)
+    by = next((name for name in ("group", "model_version", "variant") if name in frame), None)
+    groups = frame.groupby(by, sort=True) if by else [("all", frame)]
+    means: dict[str, float] = {}
+    for number, (name, rows) in enumerate(groups):
+        rows = rows.sort_values("bin_low")
+        label = f"version {name}" if by == "model_version" else str(name)
+        share = rows["n"] / rows["n"].sum()
+        means[label] = float((share * (rows["bin_low"] + rows["bin_high"]) / 2).sum())
+        colour = COLOURS[number % len(COLOURS)]
+        ax.stairs(
+            share,
+            [*rows["bin_low"], rows["bin_high"].iloc[-1]],
+            color=colour,
+            linewidth=2,
+            fill=False,
+            linestyle=LINES[number % len(LINES)],
+            label=f"{label} ({int(rows['n'].sum()):,})",
+        )
+        if number == 0:
+            ax.stairs(
+                share,
+                [*rows["bin_low"], rows["bin_high"].iloc[-1]],
+                color=colour,
+                alpha=0.15,
+                fill=True,
+            )
+    if cutoff is not None:
+        ax.axvline(
+            cutoff, color=BLACK, linestyle="--", linewidth=1.4, label=f"cut-off {cutoff:.0%}"
+        )
+    if by or cutoff is not None:
+        legend(ax, loc="upper right")
+    ax.set_ylim(bottom=0)
+    tick_unit(ax.xaxis, "%")
+    tick_unit(ax.yaxis, "%")
+    parts = ", ".join(
+        f"{said(mean, '%')}" + (f" ({label})" if by else "") for label, mean in means.items()
+    )
+    return finish(
+        ax,
+        title=title or f"Mean score {parts}",
+        x="predicted probability of default",
+        y="share of predictions",
+        grid="y",
+    )
+
+
+def monthly_rate(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    rate: str = "default rate",
+    unit: Unit = "%",
+    title: str | None = None,
+    marks: dict[str, object] | None = None,
+    reference: float | None = None,
+    reference_label: str = "reference",
+) -> Axes:
+    """A `value` with `low`–`high` over time (column `month`, `window_start`, `day`, …).
+
+    A column `group` draws one series per value. `marks` are vertical lines: label → timestamp.
+    """
+    need(frame, ["value", "low", "high"], "monthly_rate")
+    if frame.empty:
+        return no_data(ax, f"no months to show the {rate} of")
+    name, times = when(frame, "monthly_rate")
+    ax = axes(ax)
+    rows = frame.assign(_when=times).sort_values("_when")
+    groups = rows.groupby("group", sort=False) if "group" in rows else [("", rows)]
+    for number, (label, part) in enumerate(groups):
+        colour = COLOURS[number % len(COLOURS)]
+        ax.fill_between(part["_when"], part["low"], part["high"], color=colour, alpha=0.18)
+        ax.plot(
+            part["_when"],
+            part["value"],
+            color=colour,
+            marker=MARKERS[number % len(MARKERS)],
+            linestyle=LINES[number % len(LINES)],
+            linewidth=1.8,
+            markersize=5,
+            label=str(label),
+        )
+    for label, moment in (marks or {}).items():
+        at = pd.Timestamp(moment).tz_convert("UTC").tz_localize(None)  # type: ignore[arg-type]
+        ax.axvline(at, color=BLACK, linestyle="--", linewidth=1.2)
+        ax.annotate(
+            label,
+            (at, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, -2),
+            textcoords="offset points",
+            va="top",
+            fontsize=TICK,
+        )
+    if reference is not None:
+        ax.axhline(
+            reference,
+            color=ORANGE,
+            linestyle=(0, (5, 2)),
+            linewidth=1.4,
+            label=f"{reference_label}: {said(reference, unit)}",
+        )
+    if "group" in rows or reference is not None:
+        legend(ax, loc="best")
+    dates(ax)
+    tick_unit(ax.yaxis, unit)
+    low, high = rows.loc[rows["value"].idxmin()], rows.loc[rows["value"].idxmax()]
+    finding = (
+        f"{rate.capitalize()} from {said(low['value'], unit)} ({low['_when']:%b %Y}) "
+        f"to {said(high['value'], unit)} ({high['_when']:%b %Y})"
+    )
+    return finish(
+        ax, title=title or finding, y=f"{rate}, 95 % interval", x=name.replace("_", " "), grid="y"
+    )
+
+
+__all__ = ["calibration", "metric_comparison", "monthly_rate", "roc", "score_histogram"]
