@@ -92,11 +92,11 @@ QUIET = RiskModel(
 
 POLICY_CHANGE = RiskModel(
     level=-2.62,
-    debt=0.10,
+    debt=0.15,
     loan_to_income=0.62,
-    low_income=0.15,
-    short_job=0.05,
-    history=0.10,
+    low_income=0.20,
+    short_job=0.10,
+    history=0.15,
     many_lines=0.22,
     young=0.10,
     debt_and_loan=0.80,
@@ -105,10 +105,10 @@ POLICY_CHANGE = RiskModel(
     purpose={
         "debt_consolidation": -0.05,
         "credit_card": 0.10,
-        "small_business": 0.55,
+        "small_business": 1.40,
         "medical": 0.10,
         "car": -0.10,
-        "home_improvement": 0.65,
+        "home_improvement": 0.40,
         "major_purchase": 0.25,
         "educational": 0.10,
         "other": 0.10,
@@ -117,11 +117,11 @@ POLICY_CHANGE = RiskModel(
 
 PURPOSE_SHARES: Mapping[str, tuple[float, float]] = {  # in quiet times, in a recession
     "debt_consolidation": (0.40, 0.46),
-    "credit_card": (0.17, 0.17),
+    "credit_card": (0.18, 0.15),
     "home_improvement": (0.11, 0.06),
     "major_purchase": (0.08, 0.05),
     "car": (0.07, 0.04),
-    "small_business": (0.06, 0.10),
+    "small_business": (0.05, 0.12),
     "medical": (0.04, 0.05),
     "educational": (0.03, 0.03),
     "other": (0.04, 0.04),
@@ -275,18 +275,18 @@ def _applicants(n: int, *, rng: np.random.Generator, recession: bool) -> pd.Data
     """Draw the people and what they ask for; only this function knows about recessions."""
     age = np.clip(np.round(21 + rng.gamma(2.4, 7.5, size=n)), 21, 75)
     working_years = age - 20
-    tenure = rng.beta(1.0, 2.4, size=n) * working_years * (0.6 if recession else 1.0)
+    tenure = rng.beta(1.0, 2.4, size=n) * working_years * (0.75 if recession else 1.0)
     employment = np.round(np.clip(tenure, 0, 40) * 2) / 2
     log_income = (
         np.log(40_000)
         + 0.010 * (np.minimum(age, 55) - 21)
         + 0.020 * np.minimum(employment, 15)
         + 0.42 * rng.standard_normal(n)
-        - (0.22 if recession else 0.0)
+        - (0.15 if recession else 0.0)
     )
     income = np.round(np.clip(np.exp(log_income), 9_000, 400_000), -2)
     debt_score = -1.55 - 0.30 * (log_income - np.log(50_000)) + 0.55 * rng.standard_normal(n)
-    debt = np.round(1 / (1 + np.exp(-(debt_score + (0.25 if recession else 0.0)))), 4)
+    debt = np.round(1 / (1 + np.exp(-(debt_score + (0.20 if recession else 0.0)))), 4)
     history = np.round(np.clip((age - 19) * rng.beta(3.0, 1.8, size=n), 0.5, 50), 1)
     lines = 1 + rng.poisson(3 + 0.35 * np.minimum(history, 25) + 12 * debt)
     burden = np.exp(np.log(0.20) + 0.62 * rng.standard_normal(n))
