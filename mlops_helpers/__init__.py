@@ -7,6 +7,7 @@ workspace       where a phase keeps its state, and how it starts from the one be
 data            applications: simulated with known truth, or read from a file
 contracts       what an application must look like; every broken rule at once
 features        one scikit-learn pipeline from raw columns to probabilities
+model_files     a stored model is read only if all its types were reviewed (skops)
 tracking        train a candidate and log everything needed to explain it (MLflow)
 registry        versions, aliases, the promotion gate, rollback (MLflow)
 scoring         a model and applications in, prediction rows out

@@ -22,6 +22,7 @@ from mlops_helpers.features import (
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
+    """Eight hundred quiet applications with outcomes."""
     return simulate_applications(800, seed=3, start=pd.Timestamp("2022-01-01", tz="UTC"))
 
 
