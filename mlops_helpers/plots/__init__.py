@@ -1,9 +1,12 @@
 """One function per figure: a tidy frame in, matplotlib Axes out; `show` puts it in a notebook.
 
 ============  =====================================================================
-models        metric_comparison, roc, calibration, score_histogram, monthly_rate
-monitoring    drift, volume, alerts_by_severity, alerts_timeline, latency
-decisions     profit_curve, ab_effect, power_curve, traffic, business_impact
+metrics       metric_comparison, monthly_rate
+scores        roc, calibration, score_histogram
+monitoring    drift, volume, latency
+incidents     alerts_by_severity, alerts_timeline
+experiments   traffic, power_curve, ab_effect
+money         profit_curve, business_impact
 base          show, picture, no_data: what all of them share
 ============  =====================================================================
 
@@ -12,27 +15,12 @@ frame unless it is given; colour is never the only carrier.
 """
 
 from mlops_helpers.plots.base import Picture, no_data, picture, show
-from mlops_helpers.plots.decisions import (
-    ab_effect,
-    business_impact,
-    power_curve,
-    profit_curve,
-    traffic,
-)
-from mlops_helpers.plots.models import (
-    calibration,
-    metric_comparison,
-    monthly_rate,
-    roc,
-    score_histogram,
-)
-from mlops_helpers.plots.monitoring import (
-    alerts_by_severity,
-    alerts_timeline,
-    drift,
-    latency,
-    volume,
-)
+from mlops_helpers.plots.experiments import ab_effect, power_curve, traffic
+from mlops_helpers.plots.incidents import alerts_by_severity, alerts_timeline
+from mlops_helpers.plots.metrics import metric_comparison, monthly_rate
+from mlops_helpers.plots.money import business_impact, profit_curve
+from mlops_helpers.plots.monitoring import drift, latency, volume
+from mlops_helpers.plots.scores import calibration, roc, score_histogram
 
 __all__ = [
     "Picture",

@@ -237,3 +237,14 @@ def dates(ax: Axes) -> None:
     locator = AutoDateLocator(minticks=3, maxticks=7)
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def words(name: object) -> str:
+    """A column's or rule's name as a reader says it."""
+    return str(name).replace("_", " ")
+
+
+def step(column: str) -> str:
+    """What one row of a time column stands for: a day, a month, a window."""
+    known = {"window_start": "window", "when": "moment", "time": "moment"}
+    return known.get(column, "day" if column in ("date", "raised_at") else column)
