@@ -1,0 +1,350 @@
+"""Figures are checked by what their Axes hold, never by pixels."""
+
+import io
+import itertools
+import re
+import subprocess
+import sys
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from nbconvert import HTMLExporter
+from PIL import Image
+
+from mlops_helpers import plots
+from mlops_helpers.plots import base
+
+MONTHS = pd.date_range("2023-12-01", periods=4, freq="MS", tz="UTC")
+METRICS = pd.DataFrame(
+    {
+        "name": ["dummy", "logistic regression", "random forest"],
+        "value": [0.5, 0.71, 0.7],
+        "low": [np.nan, 0.69, 0.68],
+        "high": [np.nan, 0.73, 0.72],
+    }
+)
+ROC = pd.DataFrame({"model": "a", "fpr": [0, 0.5, 1.0], "tpr": [0, 1.0, 1.0]})
+CALIBRATION = pd.DataFrame(
+    {
+        "bin_mid": [0.1, 0.3],
+        "observed": [0.1, 0.5],
+        "low": [0.08, 0.4],
+        "high": [0.12, 0.6],
+        "n": [500, 90],
+    }
+)
+SCORES = pd.DataFrame(
+    {
+        "model_version": [1, 1, 2, 2],
+        "bin_low": [0.0, 0.5, 0.0, 0.5],
+        "bin_high": [0.5, 1.0, 0.5, 1.0],
+        "n": [30, 10, 10, 10],
+    }
+)
+RATE = pd.DataFrame(
+    {"month": MONTHS, "value": [0.1, 0.2, 0.3, 0.2], "low": [0.05] * 4, "high": [0.35] * 4}
+)
+DRIFT = pd.DataFrame(
+    {
+        "feature": ["age", "annual_income"],
+        "psi": [0.004, 0.31],
+        "psi_null": [0.009, 0.009],
+        "severity": ["none", "critical"],
+        "drifted": [False, True],
+    }
+)
+VOLUME = pd.DataFrame({"month": MONTHS, "n": [10, 20, 30, 40]})
+ALERTS = pd.DataFrame(
+    {
+        "rule": ["drift", "drift", "scores moved"],
+        "severity": ["warning", "critical", "warning"],
+        "raised_at": MONTHS[:3],
+    }
+)
+LATENCY = pd.DataFrame({"month": MONTHS, "p50": [5.0, 6, 7, 5], "p95": [9.0, 10, 40, 9]})
+PROFIT = pd.DataFrame({"cutoff": [0.1, 0.2, 0.3], "profit_per_application": [100.0, 250, 50]})
+EFFECT = pd.DataFrame({"metric": ["profit"], "effect": [60.0], "low": [-20.0], "high": [140.0]})
+POWER = pd.DataFrame({"effect": [1.0] * 3, "n": [100, 200, 300], "power": [0.4, 0.81, 0.95]})
+TRAFFIC = pd.DataFrame(
+    {"variant": ["control", "treatment"], "n": [480, 520], "planned": [500.0, 500]}
+)
+IMPACT = pd.DataFrame(
+    {
+        "name": ["approve all", "cut-off"],
+        "value": [-20.0, 180],
+        "low": [-60.0, 140],
+        "high": [20.0, 220],
+    }
+)
+FIGURES = {
+    "metric_comparison": METRICS,
+    "roc": ROC,
+    "calibration": CALIBRATION,
+    "score_histogram": SCORES,
+    "monthly_rate": RATE,
+    "drift": DRIFT,
+    "volume": VOLUME,
+    "alerts_by_severity": ALERTS,
+    "alerts_timeline": ALERTS,
+    "latency": LATENCY,
+    "profit_curve": PROFIT,
+    "ab_effect": EFFECT,
+    "power_curve": POWER,
+    "traffic": TRAFFIC,
+    "business_impact": IMPACT,
+}
+OTHERS = {"Picture", "no_data", "picture", "show"}
+
+
+def texts(ax):
+    """Everything written on an Axes, in one string."""
+    found = [ax.get_title(loc="left"), ax.get_xlabel(), ax.get_ylabel()]
+    found += [text.get_text() for text in ax.texts]
+    found += [tick.get_text() for tick in (*ax.get_xticklabels(), *ax.get_yticklabels())]
+    if ax.get_legend():
+        found += [text.get_text() for text in ax.get_legend().get_texts()]
+    return " | ".join(found)
+
+
+def test_every_figure_is_tested_here():
+    """A figure that is added without an example below turns the suite red."""
+    assert set(plots.__all__) == set(FIGURES) | OTHERS
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_says_its_finding_and_names_its_axes(name):
+    """Frame in, Axes out: with a finding as title, named axes, and the frame left as it was."""
+    frame = FIGURES[name].copy()
+    ax = getattr(plots, name)(frame)
+    pd.testing.assert_frame_equal(frame, FIGURES[name])
+    assert ax.get_title(loc="left")
+    assert ax.get_xlabel()
+    own = getattr(plots, name)(frame, title="Nothing happened")
+    assert own.get_title(loc="left") == "Nothing happened"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_draws_where_it_is_told(name):
+    """A given Axes is used and comes back, so figures can be panels of a larger one."""
+    ax = Figure(figsize=(4, 3)).add_subplot()
+    assert getattr(plots, name)(FIGURES[name], ax) is ax
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_an_empty_frame_is_said_in_words(name):
+    """Without rows no figure fails and none shows an empty frame of axes: it says so."""
+    ax = getattr(plots, name)(FIGURES[name].head(0))
+    assert not ax.axison
+    assert any("no " in text.get_text() for text in ax.texts)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_missing_column_is_named(name):
+    """The error names the figure, the columns it got, those it misses, and the way out."""
+    with pytest.raises(ValueError, match=rf"^{name}: the frame has columns .* must .*\['"):
+        getattr(plots, name)(pd.DataFrame({"wrong": [1]}))
+
+
+def test_metric_comparison_draws_each_value_and_interval():
+    """Points sit at the values, bars end at the limits, a row without limits has none."""
+    ax = plots.metric_comparison(METRICS, reference=0.5)
+    drawn = [container.lines[0].get_xdata()[0] for container in ax.containers]
+    assert drawn == [0.5, 0.71, 0.7]
+    bars = [container.lines[2][0].get_segments()[0][:, 0] for container in ax.containers]
+    np.testing.assert_allclose(bars, [[0.5, 0.5], [0.69, 0.73], [0.68, 0.72]])
+    assert ax.get_title(loc="left") == "Logistic regression has the highest AUC: 0.710"
+    lowest = plots.metric_comparison(METRICS, metric="loss", best="lowest")
+    assert lowest.get_title(loc="left") == "Dummy has the lowest loss: 0.500"
+
+
+def test_roc_states_the_area():
+    """The title's area is the area under the points that were given."""
+    assert plots.roc(ROC).get_title(loc="left") == "a ranks best: area 0.750"
+
+
+def test_calibration_counts_bins_beyond_chance():
+    """A bin whose interval misses its prediction is counted in the title."""
+    title = plots.calibration(CALIBRATION).get_title(loc="left").replace("\n", " ")
+    assert title == "1 of 2 bins differ from their prediction beyond chance"
+
+
+def test_score_histogram_draws_shares_of_each_version():
+    """Versions with different numbers of predictions are comparable: shares, not counts."""
+    ax = plots.score_histogram(SCORES, cutoff=0.2)
+    steps = [patch.get_data().values for patch in ax.patches if not patch.get_fill()]
+    np.testing.assert_allclose(steps, [[0.75, 0.25], [0.5, 0.5]])
+    assert "version 1 (40)" in texts(ax)
+    assert "cut-off 20" in texts(ax)
+
+
+def test_drift_marks_the_null_level_of_each_feature():
+    """Largest first, each bar with the PSI that no drift would give beside it."""
+    ax = plots.drift(DRIFT)
+    assert [bar.get_width() for bar in ax.patches] == [0.31, 0.004]
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.009, 0.009])
+    assert ax.get_title(loc="left").startswith("1 of 2 features drifted, most annual income")
+    calm = plots.drift(DRIFT.assign(drifted=False))
+    assert calm.get_title(loc="left") == "None of 2 features drifted beyond chance"
+
+
+def test_drift_can_show_the_largest_only_and_still_counts_all():
+    """`top` leaves bars out of the picture, not out of the sentence."""
+    ax = plots.drift(DRIFT, top=1)
+    assert len(ax.patches) == 1
+    assert "1 of 2 features" in ax.get_title(loc="left")
+
+
+def test_volume_adds_up_rows_of_the_same_moment():
+    """Two rows of one month (two versions) are one bar with both counts."""
+    ax = plots.volume(pd.concat([VOLUME, VOLUME.head(1)]))
+    assert [bar.get_height() for bar in ax.patches] == [20, 20, 30, 40]
+    assert "110 predictions" in ax.get_title(loc="left")
+
+
+def test_alerts_are_counted_whether_listed_or_counted():
+    """One row an alert, or rows with counts: the same picture, gravest first."""
+    listed = plots.alerts_by_severity(ALERTS)
+    counted = plots.alerts_by_severity(
+        pd.DataFrame({"severity": ["warning", "critical"], "n": [2, 1]})
+    )
+    for ax in (listed, counted):
+        assert [bar.get_width() for bar in ax.patches] == [1, 2]
+        assert ax.get_title(loc="left") == "3 alerts, 1 of them critical"
+
+
+def test_alerts_timeline_has_a_row_for_each_rule():
+    """Alerts of one rule share a row; the earliest is named."""
+    ax = plots.alerts_timeline(ALERTS)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["drift", "scores moved"]
+    assert "first drift on 01 Dec 2023" in ax.get_title(loc="left")
+
+
+def test_latency_is_lines_over_time_and_bars_for_one_row():
+    """A store with one window shows bars; nothing measured is said in words."""
+    assert len(plots.latency(LATENCY).lines) == 2
+    bars = plots.latency(LATENCY.head(1)).patches
+    assert [bar.get_height() for bar in bars] == [5.0, 9.0]
+    unknown = plots.latency(LATENCY.assign(p50=np.nan, p95=np.nan))
+    assert "no latency was measured" in texts(unknown).replace("\n", " ")
+
+
+def test_profit_curve_marks_best_and_chosen_cutoff():
+    """Best by the frame's own numbers, and the cut-off in force where it is."""
+    ax = plots.profit_curve(PROFIT, chosen=0.15)
+    assert "best: 20.0 %" in texts(ax)
+    assert "in force: 15.0 %" in texts(ax)
+    assert "$250" in ax.get_title(loc="left")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"), [(-20, 140, "not decided"), (5, 140, "better"), (-140, -5, "worse")]
+)
+def test_ab_effect_says_only_what_the_interval_allows(low, high, word):
+    """An interval that contains zero is never called better or worse."""
+    title = plots.ab_effect(EFFECT.assign(low=low, high=high)).get_title(loc="left")
+    assert title.startswith(f"Treatment {word}")
+
+
+def test_power_curve_names_the_first_sample_that_reaches_the_target():
+    """The sample in the title is read from the frame; none reached is said."""
+    assert "80 % power needs 200 an arm" in plots.power_curve(POWER).get_title(loc="left")
+    assert "No sample" in plots.power_curve(POWER, target=0.99).get_title(loc="left")
+
+
+def test_traffic_compares_counts_with_the_plan():
+    """Seen and planned stand side by side; the title holds the largest gap as a share."""
+    ax = plots.traffic(TRAFFIC)
+    assert [bar.get_height() for bar in ax.patches] == [480, 520, 500, 500]
+    assert "at most 2.0 % off" in ax.get_title(loc="left")
+
+
+def test_business_impact_draws_losses_left_of_zero():
+    """A loss is drawn as a loss, and the best policy is named."""
+    ax = plots.business_impact(IMPACT)
+    assert [bar.get_width() for bar in ax.patches] == [-20.0, 180.0]
+    assert ax.get_title(loc="left") == "Most profit per application: cut-off, $180"
+
+
+def test_neighbouring_groups_differ_by_more_than_colour():
+    """Every colour comes with a marker, a hatch and a line of its own."""
+    looks = list(zip(base.COLOURS, base.MARKERS, base.HATCHES, map(str, base.LINES), strict=True))
+    for one, other in itertools.combinations(looks, 2):
+        assert all(a != b for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.7123, "", "0.712"),
+        (0.7123, "%", "71.2 %"),
+        (-1234.5, "$", "−$1,234"),
+        (12.5, "$", "$12.50"),
+        (2_500_000, "$", "$2.50 M"),
+        (1234, "n", "1,234"),
+        (float("nan"), "$", "not known"),
+    ],
+)
+def test_numbers_are_said_with_their_unit(value, unit, text):
+    """Money, shares and counts read as people write them; a missing number is words."""
+    assert base.said(value, unit) == text
+
+
+def test_the_bundle_carries_the_alternative_text_three_times():
+    """Text twin, HTML `alt` (escaped) and PNG metadata say the same; the PNG is a picture."""
+    shown = plots.picture(plots.volume(VOLUME), alt='100 "predictions",\n  most in March')
+    bundle, metadata = shown._repr_mimebundle_()
+    assert bundle["text/plain"] == '100 "predictions", most in March' == repr(shown)
+    assert metadata["image/png"]["alt"] == bundle["text/plain"]
+    assert 'alt="100 &quot;predictions&quot;, most in March"' in bundle["text/html"]
+    with Image.open(io.BytesIO(shown.png)) as image:
+        assert image.size[0] > shown.width
+
+
+def test_lab_html_shows_the_alternative_text():
+    """nbconvert's lab template, which ignores PNG metadata, shows our `alt` all the same."""
+    bundle, metadata = plots.picture(plots.volume(VOLUME), alt="a hundred")._repr_mimebundle_()
+    output = nbformat.v4.new_output("display_data", data=bundle, metadata=metadata)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[output])])
+    body, _ = HTMLExporter(template_name="lab").from_notebook_node(notebook)
+    assert re.findall(r'<img alt="([^"]*)"', body) == ["a hundred"]
+    assert "No description has been provided" not in body
+
+
+def test_a_figure_without_words_is_refused():
+    """An empty alternative text is an error that says what to write."""
+    with pytest.raises(ValueError, match="must say in words what the figure shows"):
+        plots.picture(plots.volume(VOLUME), alt="  ")
+    with pytest.raises(TypeError, match="must be a matplotlib Axes or Figure"):
+        plots.picture("volume.png", alt="bars")
+
+
+def test_show_prints_the_words_without_a_notebook(capsys):
+    """Outside a notebook the alternative text is printed, and nothing twice."""
+    plots.show(plots.volume(VOLUME), alt="a hundred predictions")
+    assert capsys.readouterr().out == "a hundred predictions\n"
+
+
+def test_show_closes_a_pyplot_figure(monkeypatch):
+    """A figure that pyplot holds is closed, so a notebook does not display it again."""
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots()
+    plots.show(plots.volume(VOLUME, ax), alt="a hundred predictions")
+    assert figure.number not in plt.get_fignums()
+
+
+def test_drawing_needs_no_pyplot_and_switches_no_backend():
+    """Importing and drawing leave the choice of a backend to the reader's session."""
+    code = (
+        "import sys, pandas as pd\n"
+        "from mlops_helpers import plots\n"
+        "frame = pd.DataFrame({'variant': ['a'], 'n': [1], 'planned': [1]})\n"
+        "plots.picture(plots.traffic(frame), alt='one')\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
