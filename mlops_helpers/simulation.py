@@ -66,15 +66,15 @@ class RiskModel:
 
 
 QUIET = RiskModel(
-    level=-2.45,
-    debt=0.48,
-    loan_to_income=0.30,
+    level=-2.47,
+    debt=0.30,
+    loan_to_income=0.20,
     low_income=0.35,
     short_job=0.60,
-    history=0.40,
-    many_lines=0.22,
+    history=0.30,
+    many_lines=0.50,
     young=0.35,
-    debt_and_loan=0.80,
+    debt_and_loan=1.40,
     venture=0.70,
     home={"mortgage": -0.45, "own": -0.20, "rent": 0.15},
     purpose={
@@ -91,16 +91,16 @@ QUIET = RiskModel(
 )
 
 POLICY_CHANGE = RiskModel(
-    level=-2.62,
+    level=-2.80,
     debt=0.15,
     loan_to_income=0.62,
     low_income=0.20,
     short_job=0.10,
     history=0.15,
-    many_lines=0.22,
+    many_lines=0.50,
     young=0.10,
-    debt_and_loan=0.80,
-    venture=0.40,
+    debt_and_loan=1.40,
+    venture=0.70,
     home={"mortgage": 0.90, "own": -0.45, "rent": -0.25},
     purpose={
         "debt_consolidation": -0.05,
