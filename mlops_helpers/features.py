@@ -8,7 +8,7 @@ classic way to serve other numbers than the ones that were evaluated.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -97,9 +97,9 @@ def as_features(frame: pd.DataFrame) -> pd.DataFrame:
             f"features missing: {missing}. A model needs all of {list(FEATURES)}; "
             f"the rows given have {list(frame.columns)}. Add the column, empty if it is unknown."
         )
-    kinds: dict[str, Any] = dict.fromkeys(NUMERIC, "float64")
-    kinds |= dict.fromkeys(CATEGORICAL, "object")
-    return frame.loc[:, list(FEATURES)].astype(kinds)
+    found = frame.loc[:, list(FEATURES)].astype(dict.fromkeys(NUMERIC, "float64"))
+    words = {name: found[name].astype("object") for name in CATEGORICAL}
+    return found.assign(**{name: word.where(word.notna(), np.nan) for name, word in words.items()})
 
 
 def build_pipeline(estimator: ClassifierMixin) -> Pipeline:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -97,7 +98,9 @@ def connect(tracking_uri: str) -> MlflowClient:
 
     MLflow announces the creation of its tables on its logger, at level INFO; this sets the loggers
     `mlflow` and `alembic` to WARNING, as MLflow's documentation suggests, unless a level is set.
+    Its progress bar for a download of one small file is switched off in the same manner.
     """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("mlflow", "alembic"):
         logger = logging.getLogger(name)
         if logger.level in (logging.NOTSET, logging.INFO):

@@ -1,0 +1,154 @@
+"""The gate before a promotion: named checks with evidence, and anything missing refuses.
+
+A check is a function without arguments that returns a `Finding`. `run_checks` runs each of them,
+and there is one way to pass: a Finding that says so, with figures that are numbers. An exception, a
+forgotten return or a NaN is a refusal under the check's own name, never a gap in the table. A gate
+that lets through what it could not compare is worse than none, because people trust it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
+
+from mlops_helpers.delong import auc_difference, auc_interval
+
+__all__ = [
+    "Check",
+    "Finding",
+    "GateVerdict",
+    "beats_baseline",
+    "gives_probabilities",
+    "not_worse",
+    "reproduces",
+    "run_checks",
+    "unseen_rows",
+]
+
+TOLERANCE = 1e-9
+"""Stored and replayed probabilities may differ by this much: rounding, not another model."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found: passed or not, why in words, and the figures if there are any.
+
+    `value`, with `low` and `high` where it is estimated, was compared with `limit`.
+    """
+
+    passed: bool
+    evidence: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    limit: float | None = None
+
+
+Check = Callable[[], Finding]
+
+
+@dataclass(frozen=True)
+class GateVerdict:
+    """The table of checks for one version, against the champion of that moment (None: no champion).
+
+    `checks` has the columns `check, passed, value, low, high, limit, evidence`.
+    """
+
+    version: int
+    compared_with: int | None
+    checks: pd.DataFrame
+
+    @property
+    def passed(self) -> bool:
+        """True if there are checks and every one of them passed."""
+        return len(self.checks) > 0 and bool((self.checks["passed"] == True).all())  # noqa: E712
+
+    @property
+    def refused_by(self) -> list[str]:
+        """Names of the checks that did not pass."""
+        return self.checks.loc[self.checks["passed"] != True, "check"].tolist()  # noqa: E712
+
+
+def run_checks(checks: Mapping[str, Check]) -> pd.DataFrame:
+    """A row for each check, in order; whatever is not a clear pass is `passed == False`."""
+    rows = []
+    for name, check in checks.items():
+        try:
+            finding = check()
+        except Exception as error:  # noqa: BLE001 - shown in the table, and refuses the promotion
+            finding = Finding(False, f"could not be checked: {type(error).__name__}: {error}")
+        found = finding if isinstance(finding, Finding) else _nothing(finding)
+        figures = {key: getattr(found, key) for key in ("value", "low", "high", "limit")}
+        unknown = [
+            key for key, figure in figures.items() if figure is not None and figure != figure
+        ]
+        if unknown:
+            found = Finding(False, f"evidence missing: {', '.join(unknown)} is not a number")
+        row = {"check": name, "passed": found.passed is True or found.passed is np.True_}
+        row |= {k: math.nan if v is None else float(v) for k, v in figures.items()}
+        rows.append(row | {"evidence": " ".join(found.evidence.split())})
+    columns = ["check", "passed", "value", "low", "high", "limit", "evidence"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _nothing(finding: object) -> Finding:
+    return Finding(False, f"evidence missing: the check returned {type(finding).__name__}")
+
+
+def reproduces(pipeline: Pipeline, rows: pd.DataFrame, stored: ArrayLike) -> Finding:
+    """Does the loaded pipeline give the probabilities that were stored when it was trained?"""
+    expected = np.asarray(stored, dtype=float)
+    if not len(rows) or len(rows) != len(expected):
+        return Finding(False, f"{len(rows)} sample rows and {len(expected)} stored probabilities")
+    gap = float(np.abs(pipeline.predict_proba(rows)[:, 1] - expected).max())
+    words = f"{len(rows)} stored rows, largest difference "
+    words += f"below {TOLERANCE:g}" if gap <= TOLERANCE else f"{gap:.3g}"
+    return Finding(gap <= TOLERANCE, words, value=gap, limit=TOLERANCE)
+
+
+def gives_probabilities(pipeline: Pipeline, rows: pd.DataFrame) -> Finding:
+    """Two columns of finite numbers between 0 and 1 that add up to 1, and not all the same."""
+    found = pipeline.predict_proba(rows)
+    if found.shape != (len(rows), 2):
+        return Finding(False, f"probabilities of shape {found.shape}, must be ({len(rows)}, 2)")
+    if not np.isfinite(found).all() or found.min() < 0 or found.max() > 1:
+        return Finding(False, "some probabilities are missing or outside [0, 1]")
+    if not np.allclose(found.sum(axis=1), 1):
+        return Finding(False, "the probabilities of repaid and default do not add up to 1")
+    low, high = found[:, 1].min(), found[:, 1].max()
+    words = f"probabilities of default from {low:.3f} to {high:.3f}"
+    return Finding(bool(high > low), words if high > low else f"one answer for all: {low:.3f}")
+
+
+def unseen_rows(rows: pd.DataFrame, trained_until: Mapping[str, pd.Timestamp]) -> Finding:
+    """Is every row later than the last training row of each model that is compared?"""
+    if rows.empty:
+        return Finding(False, "no rows to judge on")
+    first = rows["applied_at"].min()
+    seen = [name for name, until in trained_until.items() if not until < first]
+    if seen:
+        return Finding(False, f"{' and '.join(seen)} may have been trained on rows judged here")
+    return Finding(True, f"{len(rows):,} rows from {first:%Y-%m-%d} on, later than all training")
+
+
+def beats_baseline(outcome: ArrayLike, probability: ArrayLike) -> Finding:
+    """Is the AUC surely (95 %) above 0.5, what a model that knows nothing gets?"""
+    auc = auc_interval(outcome, probability)
+    words = f"AUC {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}] against 0.500"
+    return Finding(bool(auc.low > 0.5), words, auc.value, auc.low, auc.high, 0.5)
+
+
+def not_worse(
+    outcome: ArrayLike, champion: ArrayLike, candidate: ArrayLike, *, margin: float
+) -> Finding:
+    """Is the candidate's AUC surely (95 %, paired on the same rows) no more than `margin` below?"""
+    gap = auc_difference(outcome, champion, candidate)
+    words = f"AUC {gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] against the champion's"
+    words += f"; may lose at most {margin:.3f}"
+    return Finding(bool(gap.low > -margin), words, gap.value, gap.low, gap.high, -margin)
