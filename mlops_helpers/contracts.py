@@ -1,11 +1,22 @@
-"""What an application must look like, and every way in which a file does not."""
+"""What an application must look like, and every way in which a frame or file does not.
+
+    report = validate_applications(frame)    # or ContractError, listing every broken rule
+
+Reading (`coercion`) and rules (a pandera schema, evaluated lazily) are separate, and a cell that
+could not be read is not judged again: text in a column of numbers never hides, or doubles as, a
+negative income or a repeated id elsewhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+import pandera.pandas as pa
+
+from mlops_helpers.coercion import Coerced, to_number, to_text, to_time
 
 NUMERIC = (
     "age",
@@ -19,29 +30,223 @@ NUMERIC = (
 CATEGORICAL = ("loan_purpose", "home_ownership")
 FEATURES = NUMERIC + CATEGORICAL
 TARGET = "default"
+OUTCOME = (TARGET, "outcome_at")
 TIMES = ("applied_at", "outcome_at")
-COLUMNS = ("application_id", "applied_at", *FEATURES, TARGET, "outcome_at")
+COLUMNS = ("application_id", "applied_at", *FEATURES, *OUTCOME)
 MAY_BE_MISSING = ("age", "employment_length", "credit_history_length", "num_credit_lines")
+"""The pipeline imputes these; anything else missing means the file is not what it says."""
+
+EARLIEST, LATEST = pd.Timestamp("1980-01-01", tz="UTC"), pd.Timestamp("2100-01-01", tz="UTC")
+EXAMPLES = 3
+PRESENT = "must not be missing"
+SETTLED = (
+    "must not be missing: every loan needs its outcome. End the file at the last month whose "
+    "loans are all settled; leaving out open loans one by one keeps only the early defaults"
+)
+UNIQUE = "must be unique"
+TIME_ORDER = "must be later than applied_at"
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One broken rule: the column, what it says and must say, how many rows, and a few."""
+    """One broken rule: its column, the rule, the number of rows breaking it, a few of them."""
 
     column: str
     rule: str
     count: int | None = None
     examples: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """Return one line: column, rule, rows and examples."""
+        line = f"{self.column} {self.rule}".strip()
+        if self.count is None:
+            return line
+        rows = "1 row" if self.count == 1 else f"{self.count:,} rows"
+        return f"{line} – {rows}" + (f": {', '.join(self.examples)}" if self.examples else "")
+
 
 class ContractError(ValueError):
     """Applications break the contract; the message lists every broken rule at once."""
 
     def __init__(self, violations: Sequence[Violation], *, source: str = "applications") -> None:
+        """Keep the `violations` and say them all, under the name of the `source`."""
         self.violations = tuple(violations)
-        super().__init__("; ".join(f"{v.column} {v.rule}" for v in violations))
+        self.source = source
+        rules = "1 rule is" if len(violations) == 1 else f"{len(violations)} rules are"
+        super().__init__(
+            "\n".join([f"{source}: {rules} broken", *(f"  - {v}" for v in violations)])
+        )
 
 
-def validate_applications(frame: pd.DataFrame) -> object:
-    """Placeholder."""
-    return frame
+@dataclass(frozen=True)
+class ContractReport:
+    """Applications that keep the contract.
+
+    `frame` holds the course's columns in order, typed (float64, str, datetime64[us, UTC], int64
+    for the target), on the index it came with; `missing` counts the gaps that are allowed.
+    """
+
+    frame: pd.DataFrame
+    rows: int
+    missing: dict[str, int]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Everything found in a frame, broken or not: what `validate_applications` decides on."""
+
+    frame: pd.DataFrame
+    violations: tuple[Violation, ...]
+    notes: tuple[str, ...]
+
+
+def validate_applications(frame: pd.DataFrame, *, labelled: bool = True) -> ContractReport:
+    """Return a report with the typed applications, or raise ContractError listing every fault.
+
+    `frame` may hold text (a CSV as read) or types. With `labelled=False` the outcome columns may
+    be absent or empty: applications whose outcome is not known yet.
+    """
+    found = inspect_applications(frame, labelled=labelled)
+    if found.violations:
+        raise ContractError(found.violations)
+    gaps = {name: int(found.frame[name].isna().sum()) for name in MAY_BE_MISSING}
+    missing = {name: count for name, count in gaps.items() if count}
+    return ContractReport(found.frame, len(found.frame), missing, found.notes)
+
+
+def inspect_applications(frame: pd.DataFrame, *, labelled: bool = True) -> Inspection:
+    """Return what was read and every broken rule; never raises for what the data hold."""
+    wanted = [name for name in COLUMNS if labelled or name not in OUTCOME or name in frame]
+    violations = list(missing_columns(frame.columns, wanted))
+    if frame.empty:
+        violations.append(Violation("", "the file holds no rows"))
+        return Inspection(frame, tuple(violations), ())
+    numbered = pd.api.types.is_integer_dtype(frame.index) and frame.index.is_unique
+    rows = frame if numbered else frame.reset_index(drop=True)
+    read = {name: _coerce(name, rows[name]) for name in wanted if name in rows}
+    typed = pd.DataFrame({name: column.values for name, column in read.items()}, index=rows.index)
+    unread = {name: _any(column.faults.values(), rows.index) for name, column in read.items()}
+    for name, column in read.items():
+        for rule, mask in column.faults.items():
+            violations += violation_where(mask, rows, name, rule)
+    violations += _broken_rules(typed, rows, unread, labelled=labelled)
+    notes = [f"{name}: {note}" for name, column in read.items() for note in column.notes]
+    extra = [str(name) for name in frame.columns if name not in COLUMNS]
+    if extra:
+        notes.append(f"columns not used: {', '.join(extra)}")
+    if TARGET in typed and not violations and typed[TARGET].notna().all():
+        typed[TARGET] = typed[TARGET].astype("int64")
+    return Inspection(typed.set_axis(frame.index), tuple(violations), tuple(notes))
+
+
+def missing_columns(present: Iterable[object], wanted: Iterable[str]) -> list[Violation]:
+    """Return a violation for each wanted column that is absent, with the nearest name present."""
+    names = [str(name) for name in present]
+    found = []
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+            hint = f" (is it the column {near[0]!r}?)" if near else ""
+            found.append(Violation(name, f"must be a column of the file{hint}"))
+    return found
+
+
+def violation_where(mask: pd.Series, rows: pd.DataFrame, column: str, rule: str) -> list[Violation]:
+    """Return one violation with count and examples if `mask` is true anywhere, else none.
+
+    Rows are numbered from 1, the header not counted, by the frame's own index.
+    """
+    hits = rows.index[mask.to_numpy(dtype=bool)]
+    if hits.empty:
+        return []
+    has_id = "application_id" in rows and column != "application_id"
+    examples = []
+    for place in hits[:EXAMPLES]:
+        value = rows.at[place, column]
+        shown = "(missing)" if pd.isna(value) else _short(value)
+        name = f", {_short(rows.at[place, 'application_id'])}" if has_id else ""
+        examples.append(f"{shown} (row {place + 1}{name})")
+    return [Violation(column, rule, len(hits), tuple(examples))]
+
+
+def _short(value: object) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def _coerce(name: str, column: pd.Series) -> Coerced:
+    if name in NUMERIC or name == TARGET:
+        return to_number(column)
+    return to_time(column) if name in TIMES else to_text(column)
+
+
+def _any(masks: Iterable[pd.Series], index: pd.Index) -> pd.Series:
+    found = pd.Series(False, index=index)
+    for mask in masks:
+        found |= mask
+    return found
+
+
+def _broken_rules(
+    typed: pd.DataFrame, rows: pd.DataFrame, unread: dict[str, pd.Series], *, labelled: bool
+) -> list[Violation]:
+    """Ask pandera for every broken rule at once and turn its answer into violations."""
+    try:
+        _schema(typed, labelled=labelled).validate(typed, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases
+    else:
+        return []
+    cases = cases.assign(column=cases["column"].where(cases["check"] != TIME_ORDER, "outcome_at"))
+    found: list[Violation] = []
+    for (column, check), group in cases.groupby(["column", "check"], sort=False):
+        mask = rows.index.isin(group["index"].unique())
+        rule = str(check)
+        if rule == "not_nullable":
+            rule, mask = SETTLED if column in OUTCOME else PRESENT, mask & ~unread[column]
+        found += violation_where(pd.Series(mask, index=rows.index), rows, column, rule)
+    order = {name: place for place, name in enumerate(COLUMNS)}
+    return sorted(found, key=lambda violation: order[violation.column])
+
+
+def _schema(typed: pd.DataFrame, *, labelled: bool) -> pa.DataFrameSchema:
+    """Return the rules for the columns that are there."""
+    columns = {
+        name: pa.Column(
+            nullable=name in MAY_BE_MISSING or (not labelled and name in OUTCOME),
+            checks=_rules(name, typed[name]),
+        )
+        for name in typed
+    }
+    order = _check(lambda frame: ~(frame["outcome_at"] <= frame["applied_at"]), TIME_ORDER)
+    return pa.DataFrameSchema(columns, checks=[order] if set(TIMES) <= set(typed) else [])
+
+
+def _rules(name: str, column: pd.Series) -> list[pa.Check]:
+    if name == "application_id":
+        return [_check(lambda ids: ~ids.duplicated(keep=False), UNIQUE)]
+    if name in TIMES:
+        return [_span(EARLIEST, LATEST, f"must lie between {EARLIEST:%Y} and {LATEST:%Y}")]
+    if name == TARGET:
+        return [_check(lambda values: values.isin([0, 1]), "must be 0 (repaid) or 1 (defaulted)")]
+    if name in ("annual_income", "loan_amount"):
+        return [_check(lambda values: values > 0, "must be above 0 (US dollars)")]
+    if name == "debt_to_income_ratio":
+        hint = " (per cent by mistake? divide by 100)" if (column > 1).any() else ""
+        return [_span(0, 1, f"must be a share between 0 and 1{hint}")]
+    limits = {
+        "age": (16, 110, "must be between 16 and 110 years"),
+        "employment_length": (0, 80, "must be between 0 and 80 years"),
+        "credit_history_length": (0, 90, "must be between 0 and 90 years"),
+        "num_credit_lines": (0, 1000, "must be a count between 0 and 1,000"),
+    }
+    return [_span(*limits[name])] if name in limits else []
+
+
+def _span(low: object, high: object, rule: str) -> pa.Check:
+    return _check(lambda values: values.between(low, high), rule)
+
+
+def _check(holds: Callable[..., pd.Series], rule: str) -> pa.Check:
+    return pa.Check(holds, name=rule, error=rule)

@@ -1,4 +1,9 @@
-"""Applications for the course: simulated with a known truth, or read from your own file."""
+"""Applications for the course: simulated with a known truth, or read from your own file.
+
+`load_stream` is the door the notebooks use; the rest is re-exported from the module of its idea:
+`simulation` (the world), `loans` (LendingClub's columns), `timeline` (dates and splits),
+`contracts` (column names and rules), `reading` (files).
+"""
 
 from __future__ import annotations
 
@@ -11,13 +16,18 @@ import pandas as pd
 
 from mlops_helpers.contracts import (
     CATEGORICAL,
-    COLUMNS,
+    EARLIEST,
     FEATURES,
+    LATEST,
     NUMERIC,
     TARGET,
-    validate_applications,
+    TIMES,
+    ContractError,
+    Violation,
+    inspect_applications,
 )
 from mlops_helpers.loans import looks_like_lending_club, map_lending_club
+from mlops_helpers.reading import read_table
 from mlops_helpers.simulation import (
     portfolio_truth,
     simulate_applications,
@@ -31,6 +41,7 @@ from mlops_helpers.timeline import (
     known_at,
     plan_timeline,
     split_by_time,
+    timeline_faults,
 )
 
 __all__ = [
@@ -55,66 +66,117 @@ __all__ = [
 ]
 
 
+OUTCOME_DAYS = 365
+"""When a LendingClub loan's outcome is taken to be known: its file has no date for it."""
+
+
 @dataclass(frozen=True)
 class Stream:
     """Valid applications in order of time, where they come from, and their timeline."""
 
     frame: pd.DataFrame
-    source: str
+    source: str  # "simulated", or the file's name
     simulated: bool
     rows_read: int
-    left_out: dict[str, int]
-    digest: str
+    left_out: dict[str, int]  # reason -> rows
+    digest: str  # sha256 of the frame's content, in hex
     timeline: Timeline
 
 
 def load_stream(applications: str | Path = "simulated", *, seed: int = 42) -> Stream:
-    """Return the applications a notebook works on: `"simulated"`, or a file of loans.
+    """Return the applications that a notebook works on: "simulated", or a file of loans.
 
-    The format of a file (course columns or LendingClub's, CSV or Parquet) is detected. A relative
-    path is tried from the current folder, then from the project root. `seed` matters for simulated
-    applications only. Raises ContractError with every broken rule.
+    The format of a file (the course's columns or LendingClub's, CSV or Parquet) is detected. A
+    relative path is tried from the current folder, then from the project root (`MLOPS_ROOT`, or
+    where the package lies). `seed` matters for simulated applications only.
+
+    Raises ContractError listing every broken rule of the file, its rows and its timeline.
     """
-    if str(applications) == "simulated":
-        frame = simulate_portfolio(seed=seed)
-        return Stream(
-            frame, "simulated", True, len(frame), {}, _digest(frame), plan_timeline(frame)
-        )
-    path = _locate(Path(applications))
-    raw = _read(path)
-    if looks_like_lending_club(raw.columns):
-        mapped = map_lending_club(raw, outcome_days=365)
-        frame, rows, left_out = mapped.frame, mapped.rows_read, mapped.left_out
+    found: list[Violation] = []
+    left_out: dict[str, int] = {}
+    simulated = str(applications) == "simulated"
+    if simulated:
+        source, raw = "simulated", simulate_portfolio(seed=seed)
+        rows_read = len(raw)
     else:
-        frame, rows, left_out = load_applications(path), len(raw), {}
+        path = _locate(Path(applications))
+        source, raw = path.name, read_table(path)
+        rows_read = len(raw)
+        if looks_like_lending_club(raw.columns):
+            mapped = map_lending_club(raw, outcome_days=OUTCOME_DAYS)
+            raw, left_out = mapped.frame, mapped.left_out
+            found.extend(mapped.violations)
+    frame = _inspect(raw, found)
+    timeline = _timeline(frame, found)
+    if found or timeline is None:
+        raise ContractError(found, source=source)
     frame = frame.sort_values(["applied_at", "application_id"], ignore_index=True)
-    return Stream(frame, path.name, False, rows, left_out, _digest(frame), plan_timeline(frame))
+    return Stream(frame, source, simulated, rows_read, left_out, _digest(frame), timeline)
 
 
 def load_applications(path: str | Path) -> pd.DataFrame:
-    """Return the applications in a CSV or Parquet file with the course's columns."""
-    frame = _read(Path(path))
-    for name in ("applied_at", "outcome_at"):
-        frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601").dt.as_unit("us")
-    frame = frame[list(COLUMNS)].astype({name: "float64" for name in NUMERIC})
-    validate_applications(frame)
+    """Return the applications in a CSV or Parquet file with the course's columns.
+
+    Typed, in the file's order. Raises ContractError listing every broken rule.
+    """
+    return _checked(read_table(Path(path)), [], source=Path(path).name)
+
+
+def load_lending_club(path: str | Path, *, outcome_days: int = OUTCOME_DAYS) -> pd.DataFrame:
+    """Return the settled loans of a LendingClub file in the course's columns, in its order.
+
+    `outcome_days` after issue is when each outcome is taken to be known; see `loans` for the
+    other decisions. Raises ContractError listing every broken rule.
+    """
+    mapped = map_lending_club(read_table(Path(path)), outcome_days=outcome_days)
+    return _checked(mapped.frame, list(mapped.violations), source=Path(path).name)
+
+
+def _checked(raw: pd.DataFrame, found: list[Violation], *, source: str) -> pd.DataFrame:
+    frame = _inspect(raw, found)
+    if found:
+        raise ContractError(found, source=source)
     return frame
 
 
-def load_lending_club(path: str | Path, *, outcome_days: int = 365) -> pd.DataFrame:
-    """Return the settled loans of a LendingClub file in the course's columns."""
-    return map_lending_club(_read(Path(path)), outcome_days=outcome_days).frame
+def _inspect(raw: pd.DataFrame, found: list[Violation]) -> pd.DataFrame:
+    """Return the typed frame, adding to `found`; what mapping left empty is not judged twice."""
+    if raw.empty and found:
+        return raw
+    inspected = inspect_applications(raw)
+    found.extend(inspected.violations)
+    return inspected.frame
+
+
+def _timeline(frame: pd.DataFrame, found: list[Violation]) -> Timeline | None:
+    """Plan on the rows whose times and outcome are sound, so that other faults hide nothing."""
+    if frame.empty or not {*TIMES, TARGET} <= set(frame.columns):
+        return None
+    in_range = frame["applied_at"].between(EARLIEST, LATEST)
+    in_order = frame["outcome_at"].between(frame["applied_at"], LATEST, inclusive="right")
+    sound = frame[in_range & in_order & frame[TARGET].isin([0, 1])]
+    if sound.empty:
+        return None
+    classes = sound[TARGET].unique()
+    if len(classes) < 2:
+        rule = f"is {classes[0]:g} in every row, must be 0 in some and 1 in others"
+        found.append(Violation(TARGET, rule, len(sound)))
+    timeline = timeline_faults(sound)
+    if isinstance(timeline, Timeline):
+        return timeline
+    found.extend(fault for fault in timeline if len(classes) == 2 or fault.column != TARGET)
+    return None
 
 
 def _locate(path: Path) -> Path:
     root = Path(os.environ.get("MLOPS_ROOT", Path(__file__).resolve().parents[1]))
-    return path if path.exists() or not (root / path).exists() else root / path
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if path.suffix in (".parquet", ".pq"):
-        return pd.read_parquet(path)
-    return pd.read_csv(path)
+    places = dict.fromkeys((path.absolute(), root / path))
+    for place in places:
+        if place.exists():
+            return place
+    looked = " and ".join(map(str, places))
+    rule = f"does not exist: looked for {looked}. Check the path, or pass 'simulated'"
+    raise ContractError([Violation("the file", rule)], source=str(path))
 
 
 def _digest(frame: pd.DataFrame) -> str:

@@ -1,0 +1,74 @@
+"""From text to numbers and times, keeping a list of what could not be read.
+
+A value that cannot be read becomes missing in the result *and* True in the mask of a fault, so
+that one bad cell neither stops the reading nor hides what is wrong elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+NUMBER = "must be a number (no text, no currency or per cent sign, no thousands separator)"
+FINITE = "must be finite"
+TIME = "must be a date or time in ISO 8601 (2023-05-01 or 2023-05-01T09:30:00Z)"
+ZONE = "must say its time zone: write times in UTC with a Z at the end, or give dates only"
+_CLOCK = r"\d[T ]\d{1,2}:\d{2}"
+_OFFSET = r"(?:[Zz]|[+-]\d{2}(?::?\d{2})?)\s*$"
+
+
+@dataclass(frozen=True)
+class Coerced:
+    """The column as read, and for each rule broken a mask of the rows that broke it."""
+
+    values: pd.Series
+    faults: dict[str, pd.Series]
+    notes: tuple[str, ...] = ()
+
+
+def to_text(column: pd.Series) -> Coerced:
+    """Return the column as trimmed text; blank is missing."""
+    text = column.astype("str").str.strip()
+    return Coerced(text.mask(text == ""), {})
+
+
+def to_number(column: pd.Series) -> Coerced:
+    """Return the column as float64."""
+    present = column.notna()
+    if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
+        return Coerced(pd.Series(np.nan, index=column.index), {NUMBER: present})
+    if pd.api.types.is_bool_dtype(column):
+        column = column.astype("float64")
+    values = pd.to_numeric(column, errors="coerce").astype("float64")
+    infinite = np.isinf(values)
+    return Coerced(values.mask(infinite), {NUMBER: present & values.isna(), FINITE: infinite})
+
+
+def to_time(column: pd.Series) -> Coerced:
+    """Return the column as aware UTC times in microseconds.
+
+    A date without a time of day is read as midnight UTC and noted; a time of day without a zone
+    is a fault, because guessing it would move applications between days and months.
+    """
+    present = column.notna()
+    missing = pd.Series(pd.NaT, index=column.index, dtype="datetime64[us, UTC]")
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return Coerced(column.dt.tz_convert("UTC").dt.as_unit("us"), {})
+    if pd.api.types.is_numeric_dtype(column):
+        return Coerced(missing, {TIME: present})
+    if pd.api.types.is_datetime64_dtype(column):
+        naive = present & (column != column.dt.normalize())
+        values = column.dt.tz_localize("UTC").dt.as_unit("us")
+        dates_only = present & ~naive
+    else:
+        text = column.astype("str").str.strip()
+        values = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
+        values = values.dt.as_unit("us")
+        clock = text.str.contains(_CLOCK, regex=True, na=False)
+        naive = clock & values.notna() & ~text.str.contains(_OFFSET, regex=True, na=False)
+        dates_only = values.notna() & ~clock
+    faults = {TIME: present & values.isna(), ZONE: naive}
+    notes = (f"{int(dates_only.sum())} dates read as midnight UTC",) if dates_only.any() else ()
+    return Coerced(values.mask(naive), faults, notes)
