@@ -36,6 +36,14 @@ def notebooks_folder() -> Path:
     return Path(os.environ.get("MLOPS_NOTEBOOKS") or project_root() / "notebooks").resolve()
 
 
+def find_notebook(phase: str) -> Path:
+    """The file of a phase's notebook; raises `WorkspaceError` if there is none."""
+    path = notebooks_folder() / f"{phase}.ipynb"
+    if not path.is_file():
+        raise WorkspaceError(f"The notebook {path.name} is missing from {path.parent}.")
+    return path
+
+
 def outputs_folder(outputs: str | Path) -> Path:
     """Absolute path of `outputs`; a relative one lies in ``MLOPS_ROOT``, else in the project."""
     root = Path(os.environ.get("MLOPS_ROOT") or project_root())
@@ -50,8 +58,9 @@ def find_applications(applications: str) -> str:
     for candidate in (Path.cwd() / given, project_root() / given):
         if candidate.is_file():
             return str(candidate.resolve())
+    places = " or ".join(dict.fromkeys([str(Path.cwd()), str(project_root())]))
     raise WorkspaceError(
-        f"applications == {applications!r}: no such file in {Path.cwd()} or {project_root()}. "
+        f"applications == {applications!r}: no such file in {places}. "
         f'Give the path of a CSV or Parquet file, or "{SIMULATED}".'
     )
 

@@ -18,7 +18,7 @@ On disk, below ``outputs/state/<key>/`` (the key stands for the loans and the se
 or that runs out of disk, leaves the finished state as it was, and two notebooks that run at once
 never delete what the other one reads.
 
-With ``MLFLOW_TRACKING_URI`` and ``MLOPS_DATABASE_URL`` set, the same notebooks work on those servers
+With ``MLFLOW_TRACKING_URI`` and ``MLOPS_DATABASE_URL`` set, the notebooks work on those servers
 and nothing is copied. `places` knows the folders.
 """
 

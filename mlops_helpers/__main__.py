@@ -1,0 +1,128 @@
+"""The command line: ``python -m mlops_helpers run | doctor | store | prepare``."""
+
+import sys
+
+import click
+
+from mlops_helpers import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="mlops-helpers")
+def main() -> None:
+    """Run the course's notebooks, check this machine, store the notebooks' outputs."""
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1)
+@click.option("--data", metavar="PATH", help="Your own loans: a CSV or Parquet file.")
+@click.option("--outputs", metavar="DIR", help="Where everything is written (default: outputs).")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Set a parameter in the notebooks that know it; may be repeated.",
+)
+@click.option("--fresh", is_flag=True, help="Run everything again, up to date or not.")
+def run(
+    notebooks: tuple[str, ...],
+    data: str | None,
+    outputs: str | None,
+    parameters: tuple[tuple[str, str], ...],
+    fresh: bool,
+) -> None:
+    """Execute NOTEBOOKS (all if none is named) and write the report.
+
+    Exit code 0: all is up to date. 1: a notebook failed. 2: what was asked for cannot be run, and
+    nothing was touched.
+    """
+    from mlops_helpers.course import run as run_course
+    from mlops_helpers.parameters import Refused
+    from mlops_helpers.places import WorkspaceError
+    from mlops_helpers.report import summary
+
+    try:
+        rows = run_course(notebooks, data=data, outputs=outputs, parameters=parameters, fresh=fresh)
+    except (Refused, WorkspaceError) as error:
+        _leave(str(error), 2)
+    except OSError as error:
+        _leave(f"The run stopped: {error}. What was finished before is kept.", 1)
+    click.echo(summary(rows))
+    for row in rows:
+        if row.state == "failed" and row.now:
+            _leave(f"{row.path.name}, {row.run.failure}", 1)
+
+
+@main.command(hidden=True)
+@click.argument("phase")
+@click.option("--data", default="simulated")
+@click.option("--seed", type=int, default=42)
+@click.option("--outputs", default="outputs")
+def prepare(phase: str, data: str, seed: int, outputs: str) -> None:
+    """Run what PHASE needs and PHASE itself, if unfinished; a failure is told on stdout."""
+    from mlops_helpers.parameters import Refused
+    from mlops_helpers.places import WorkspaceError
+    from mlops_helpers.preparing import prepare as prepare_phase
+
+    try:
+        problem = prepare_phase(phase, applications=data, seed=seed, outputs=outputs)
+    except (Refused, WorkspaceError) as error:
+        problem = str(error)
+    if problem:
+        click.echo(problem)
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1)
+def store(notebooks: tuple[str, ...]) -> None:
+    """Execute NOTEBOOKS (all if none is named) from cold and store their outputs in the files."""
+    from mlops_helpers.parameters import Refused
+    from mlops_helpers.places import WorkspaceError
+    from mlops_helpers.storing import store as store_outputs
+
+    try:
+        failed = store_outputs(notebooks)
+    except (Refused, WorkspaceError) as error:
+        _leave(str(error), 2)
+    if failed:
+        _leave(f"{failed}. No notebook was changed.", 1)
+
+
+@main.command()
+@click.option("--outputs", default="outputs", help="The folder that will be written to.")
+def doctor(outputs: str) -> None:
+    """Check interpreter, packages, kernel, port and disk; name the mend for what is missing."""
+    from mlops_helpers.doctor import examine
+
+    findings = examine(outputs)
+    for finding in findings:
+        click.echo(finding)
+    if not all(finding.ok for finding in findings):
+        sys.exit(1)
+
+
+def _leave(message: str, code: int) -> None:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+def start() -> None:
+    """Run the command line; Ctrl-C ends it with a sentence and exit code 130."""
+    try:
+        main.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo(
+            "\nStopped. What was finished is kept; the next run goes on from there.", err=True
+        )
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    start()

@@ -1,0 +1,106 @@
+"""The report of a run: ``outputs/index.html``, one page that asks for nothing from the network."""
+
+import json
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from mlops_helpers.fingerprints import Facts, Run
+from mlops_helpers.places import write_atomically
+
+State = Literal["passed", "up to date", "failed", "out of date", "not run"]
+MARKS: dict[State, str] = {
+    "passed": "✓",
+    "up to date": "✓",
+    "failed": "✗",
+    "out of date": "…",
+    "not run": "–",
+}
+PACKAGES = (
+    "mlflow",
+    "scikit-learn",
+    "pandas",
+    "numpy",
+    "sqlalchemy",
+    "matplotlib",
+    "papermill",
+    "nbconvert",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A notebook in the report: its file, how it stands, its last run, whether that was now."""
+
+    path: Path
+    state: State
+    run: Run | None
+    now: bool = False
+
+    @property
+    def name(self) -> str:
+        """File name without its ending."""
+        return self.path.stem
+
+    @property
+    def mark(self) -> str:
+        """A sign beside the word, so that colour is never the only carrier."""
+        return MARKS[self.state]
+
+    @property
+    def title(self) -> str:
+        """The notebook's own title: its first heading."""
+        cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
+        lines = [line for cell in cells for line in "".join(cell["source"]).splitlines()]
+        return next((line[2:].strip() for line in lines if line.startswith("# ")), self.name)
+
+
+def summary(rows: list[Row]) -> str:
+    """One sentence: how the course stands."""
+    counts: dict[State, int] = {}
+    for row in rows:
+        counts[row.state] = counts.get(row.state, 0) + 1
+    parts = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return f"{len(rows)} notebooks: {parts}."
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the system and the main packages."""
+    found = {"Python": platform.python_version(), "System": platform.platform(terse=True)}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def render(rows: list[Row], facts: Facts, *, outputs: Path, when: datetime) -> str:
+    """The page as text; links only to files that are there."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(
+        Path(__file__).with_name("report.html").read_text(encoding="utf-8")
+    )
+    return template.render(
+        rows=rows,
+        facts=facts,
+        summary=summary(rows),
+        failed=[row for row in rows if row.state == "failed"],
+        files={path.name for path in outputs.iterdir()},
+        versions=versions(),
+        when=when.strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def write_report(outputs: Path, rows: list[Row], facts: Facts) -> Path:
+    """Write the report into `outputs` in one step; its path comes back."""
+    path = outputs / "index.html"
+    write_atomically(path, render(rows, facts, outputs=outputs, when=datetime.now(UTC)))
+    return path
