@@ -14,10 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 __all__ = [
+    "UNKNOWN",
     "CostModel",
     "CutoffChoice",
     "Interval",
     "best_cutoff",
+    "in_words",
     "profit_curve",
     "profit_interval",
 ]
@@ -98,6 +100,9 @@ class Interval:
     def known(self) -> bool:
         """Whether both limits are finite."""
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
+
+
+UNKNOWN = Interval(float("nan"), float("nan"), float("nan"), 0)
 
 
 @dataclass(frozen=True)
@@ -195,6 +200,11 @@ def profit_interval(profit: ArrayLike, *, confidence: float = 0.95) -> Interval:
     error = float(values.std(ddof=1) / np.sqrt(values.size))
     reach = float(stats.t.ppf((1 + confidence) / 2, values.size - 1)) * error
     return Interval(mean, mean - reach, mean + reach, int(values.size))
+
+
+def in_words(value: float) -> str:
+    """A figure for a sentence: whole from 100 up, four significant digits below."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
 def _aligned(**columns: ArrayLike) -> tuple[FloatArray, ...]:
