@@ -112,8 +112,8 @@ def make_plan(
     given = list(parameters)
     data = _one("applications", "--data", data, given) or SIMULATED
     place = outputs_folder(_one("outputs", "--outputs", outputs, given) or "outputs")
-    course = tuple(read_notebook(find_notebook(phase)) for phase in _course_names())
-    chosen = _choose(notebooks, [notebook.name for notebook in course])
+    course = tuple(read_notebook(find_notebook(phase)) for phase in course_names())
+    chosen = choose(notebooks, [notebook.name for notebook in course])
     selected = [notebook for notebook in course if notebook.name in chosen]
     values = match_parameters(given, selected)
     for notebook in course:
@@ -282,7 +282,7 @@ class _Runner:
             shutil.rmtree(self.plan.state)
 
 
-def _course_names() -> tuple[str, ...]:
+def course_names() -> tuple[str, ...]:
     """The phases that have a notebook; raises `Refused` if one in the middle is missing."""
     folder = notebooks_folder()
     present = [phase for phase in PHASES if (folder / f"{phase}.ipynb").is_file()]
@@ -293,7 +293,7 @@ def _course_names() -> tuple[str, ...]:
     return tuple(present)
 
 
-def _choose(asked: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+def choose(asked: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     """The names meant by `asked` (``03``, ``03_monitoring``, a path), in the course's order."""
     import difflib
 

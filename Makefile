@@ -1,0 +1,78 @@
+# Two commands: `make run` runs the course, `make test` proves it. `make` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+PY := "$(VENV)/bin/python"
+READY := $(VENV)/.installed
+
+# DATA=loans.csv      your own loans instead of the simulated ones
+# OUTPUTS=folder      where everything is written instead of outputs/
+# FRESH=1             run again what is up to date
+# ARGS="..."          passed on: notebooks, -p NAME VALUE
+DATA ?=
+OUTPUTS ?=
+FRESH ?=
+ARGS ?=
+OPTIONS = $(if $(DATA),--data "$(DATA)") $(if $(OUTPUTS),--outputs "$(OUTPUTS)") \
+	$(if $(FRESH),--fresh) $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lab notebooks doctor lint format clean lock
+
+help:
+	@echo "make run        run the six notebooks; the report is outputs/index.html"
+	@echo "                DATA=loans.csv  OUTPUTS=folder  FRESH=1  ARGS=\"03 -p seed 7\""
+	@echo "make test       prove everything: lint, the whole course, every stored output, the tests"
+	@echo "make lab        open JupyterLab on the notebooks"
+	@echo "make notebooks  execute the notebooks and store their outputs in the files"
+	@echo "make doctor     check this machine"
+	@echo "make lint       check the style; make format mends what it can"
+	@echo "make clean      remove what runs have written to outputs/"
+	@echo "make lock       choose package versions anew (needs uv)"
+
+run: $(READY)
+	@$(PY) -m mlops_helpers run $(OPTIONS)
+
+# One run of the course into a folder of its own; nbval then starts each notebook from that state.
+test: $(READY) lint
+	@set -e; MLOPS_ROOT=$$(mktemp -d); export MLOPS_ROOT; \
+	trap 'rm -rf "$$MLOPS_ROOT"' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	$(PY) -m mlops_helpers run; \
+	$(PY) -m pytest -n 2 --dist loadfile --nbval notebooks tests $(ARGS)
+
+lab: $(READY)
+	@$(PY) -m jupyterlab notebooks $(ARGS)
+
+notebooks: $(READY)
+	@$(PY) -m mlops_helpers store $(ARGS)
+
+doctor: $(READY)
+	@$(PY) -m mlops_helpers doctor $(if $(OUTPUTS),--outputs "$(OUTPUTS)")
+
+lint: $(READY)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+format: $(READY)
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+clean:
+	@find outputs -mindepth 1 ! -path outputs/README.md -delete
+	@rm -rf .pytest_cache .ruff_cache .hypothesis
+
+lock: $(READY)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
+	$(PY) tools/environment.py
+
+# The mark is set last, so an installation that was interrupted is done again from the start.
+$(READY): requirements.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, and $(PYTHON) is not: make PYTHON=python3.12 ..." >&2; \
+		exit 1; }
+	@test -f "$@" || "$(PYTHON)" -m venv --clear "$(VENV)"
+	@echo "Installing the packages of requirements.lock into $(VENV) (once; a few minutes)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch "$@"
