@@ -9,6 +9,7 @@ contracts       what an application must look like; every broken rule at once
 features        one scikit-learn pipeline from raw columns to probabilities
 model_files     a stored model is read only if all its types were reviewed (skops)
 tracking        train a candidate and log everything needed to explain it (MLflow)
+versions        what the registry of MLflow holds about a model: files, aliases, events
 gate            named checks before a promotion; anything missing refuses
 registry        versions, aliases, the promotion gate, rollback (MLflow)
 scoring         a model and applications in, prediction rows out

@@ -31,6 +31,7 @@ from mlflow.entities import (
     LoggedModelOutput,
     Metric,
     Param,
+    Run,
     RunTag,
 )
 from mlflow.models import Model, ModelSignature
@@ -160,7 +161,7 @@ def train_and_log(
 def compare_runs(
     tracking_uri: str, experiment: str = EXPERIMENT, *, metric: str = "auc"
 ) -> pd.DataFrame:
-    """The finished runs of an experiment, best first by `holdout_<metric>`.
+    """The newest finished run of each name in an experiment, best first by `holdout_<metric>`.
 
     Columns: `name, value, low, high` of that metric on the holdout (as `plots.metric_comparison`
     takes them), `cv_auc_mean, cv_auc_sd, brier, default_rate, rows_holdout, train_until, run_id`.
@@ -170,8 +171,11 @@ def compare_runs(
     client = connect(tracking_uri)
     found = client.get_experiment_by_name(experiment)
     rows = []
-    runs = client.search_runs([found.experiment_id], "status = 'FINISHED'") if found else []
-    for run in runs:
+    runs = _finished(client, found.experiment_id) if found else []
+    newest: dict[str, Run] = {}
+    for run in runs:  # newest first, which is the server's own order
+        newest.setdefault(run.info.run_name, run)
+    for run in newest.values():
         got, head = run.data.metrics, f"holdout_{metric}"
         rows.append(
             {
@@ -193,6 +197,11 @@ def compare_runs(
     frame = pd.DataFrame(rows, columns=columns)
     lowest_first = metric in ("brier", "log_loss")
     return frame.sort_values(["value", "name"], ascending=[lowest_first, True], ignore_index=True)
+
+
+def _finished(client: MlflowClient, experiment_id: str) -> list[Run]:
+    order = ["attributes.start_time DESC"]
+    return client.search_runs([experiment_id], "attributes.status = 'FINISHED'", order_by=order)
 
 
 def content_digest(frame: pd.DataFrame) -> str:
