@@ -2,7 +2,10 @@
 
 import sys
 
-import click
+try:
+    import click
+except ModuleNotFoundError:
+    sys.exit("Packages are missing: pip install --require-hashes -r requirements.lock")
 
 from mlops_helpers import __version__
 

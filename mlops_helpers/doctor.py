@@ -14,7 +14,7 @@ from mlops_helpers.places import outputs_folder, project_root
 
 PYTHON = (3, 11)
 FREE_BYTES = 2 * 10**9
-INSTALL = "`make clean-venv` and `make run`, or `pip install --require-hashes -r requirements.lock`"
+INSTALL = "`pip install --require-hashes -r requirements.lock`, or delete .venv and `make run`"
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,8 @@ def check_packages(lock: Path | None = None, installed: Callable[[str], str] = v
             wrong.append(f"{name} is {have}, not {pinned}")
     if wrong or not pins:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        return Finding(
-            "Packages", False, "; ".join(wrong[:5]) + more or "the lock is empty", INSTALL
-        )
+        found = "; ".join(wrong[:5]) + more
+        return Finding("Packages", False, found or "the lock is empty", INSTALL)
     return Finding("Packages", True, f"{len(pins)} as in {path.name}")
 
 

@@ -1,8 +1,8 @@
 """Execute the notebooks from cold and store their outputs in the files themselves.
 
-Stored outputs are what nbval compares and what GitHub shows, so they must come out the same on every
-machine: each notebook runs in its own folder with the defaults of its parameters, on a state made
-from nothing, and what varies from run to run (notices, timings, versions) is left out.
+Stored outputs are what nbval compares and what GitHub shows, so they must come out the same on
+every machine: each notebook runs in its own folder with the defaults of its parameters, on a state
+made from nothing, and what varies from run to run (notices, timings, versions) is left out.
 """
 
 import os
