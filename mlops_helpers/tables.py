@@ -1,0 +1,195 @@
+"""The tables behind `PredictionLog`, and the only SQL that differs between databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mlops_helpers.contracts import CATEGORICAL, NUMERIC
+from mlops_helpers.sql_frames import Utc, epoch
+
+__all__ = [
+    "alerts",
+    "connect",
+    "experiments",
+    "insert_new",
+    "metrics",
+    "outcomes",
+    "predictions",
+    "upsert",
+    "within",
+]
+
+SCHEMA_VERSION = 1
+_BUSY_SECONDS = 60  # how long a writer waits for another one's transaction
+
+_tables = sa.MetaData()
+
+
+predictions = sa.Table(
+    "predictions",
+    _tables,
+    sa.Column("prediction_id", sa.Text, primary_key=True),
+    sa.Column("application_id", sa.Text, nullable=False),
+    sa.Column("model_version", sa.Integer, nullable=False),
+    sa.Column("scored_at", Utc, nullable=False),
+    sa.Column("probability", sa.Double, nullable=False),
+    sa.Column("decision", sa.Text, nullable=False),
+    sa.Column("experiment", sa.Text),
+    sa.Column("variant", sa.Text),
+    sa.Column("latency_ms", sa.Double),
+    *(sa.Column(name, sa.Double) for name in NUMERIC),
+    *(sa.Column(name, sa.Text) for name in CATEGORICAL),
+    sa.CheckConstraint("probability between 0 and 1", name="probability_is_one"),
+    sa.CheckConstraint("decision in ('approve', 'decline')", name="decision_is_known"),
+    sa.Index("predictions_by_time", "scored_at", "model_version"),
+    sa.Index("predictions_by_experiment", "experiment", "scored_at"),
+)
+outcomes = sa.Table(
+    "outcomes",
+    _tables,
+    sa.Column("prediction_id", sa.ForeignKey(predictions.c.prediction_id), primary_key=True),
+    sa.Column("default", sa.Integer, nullable=False),
+    sa.Column("outcome_at", Utc, nullable=False),
+    sa.CheckConstraint('"default" in (0, 1)', name="default_is_known"),
+)
+metrics = sa.Table(
+    "metrics",
+    _tables,
+    sa.Column("metric", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("model_version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("window_start", Utc, primary_key=True, autoincrement=False),
+    sa.Column("window_end", Utc, primary_key=True, autoincrement=False),
+    sa.Column("value", sa.Double),
+    sa.Column("low", sa.Double),
+    sa.Column("high", sa.Double),
+    sa.Column("reference", sa.Double),
+    sa.Column("severity", sa.Text),
+)
+alerts = sa.Table(
+    "alerts",
+    _tables,
+    sa.Column("alert_id", sa.Text, primary_key=True),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("metric", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("model_version", sa.Integer, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("value", sa.Double),
+    sa.Column("limit", sa.Double),
+    sa.Column("times_seen", sa.Integer, nullable=False),
+    sa.Column("opened_at", Utc, nullable=False),
+    sa.Column("last_seen_at", Utc, nullable=False),
+    sa.Column("resolved_at", Utc),
+    sa.Column("action", sa.Text, nullable=False),
+)
+experiments = sa.Table(
+    "experiments",
+    _tables,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("record", sa.Text, nullable=False),
+)
+_store = sa.Table("store", _tables, sa.Column("schema_version", sa.Integer, primary_key=True))
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine whose tables exist. SQLite runs in WAL mode with foreign keys enforced.
+
+    Raises `ValueError` for a database other than SQLite and PostgreSQL, and for a store written
+    by a newer version of the course.
+    """
+    parsed = sa.make_url(url)
+    backend = parsed.get_backend_name()
+    if backend not in _INSERT:
+        raise ValueError(
+            f"database {backend!r} is not supported; use sqlite:///file.db or "
+            "postgresql://user@host/database"
+        )
+    options: dict[str, Any] = {}
+    if backend == "sqlite":
+        options["connect_args"] = {"timeout": _BUSY_SECONDS}
+        if parsed.database not in (None, "", ":memory:"):
+            options["poolclass"] = sa.NullPool  # no handle outlives its use: the file can be copied
+    else:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(parsed, **options)
+    if backend == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    with engine.begin() as connection:
+        _tables.create_all(connection)
+        insert_new(connection, _store, [{"schema_version": SCHEMA_VERSION}])
+        found = connection.scalar(sa.select(sa.func.max(_store.c.schema_version)))
+    if found > SCHEMA_VERSION:
+        engine.dispose()
+        raise ValueError(
+            f"the store has schema version {found}, this code knows {SCHEMA_VERSION}; "
+            "update mlops_helpers, or point MLOPS_DATABASE_URL to another database"
+        )
+    return engine
+
+
+def insert_new(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> int:
+    """Insert the rows whose primary key is not there yet; return how many were."""
+    if not rows:
+        return 0
+    statement = _INSERT[connection.dialect.name](table)
+    statement = statement.on_conflict_do_nothing(index_elements=_keys(table))
+    done = connection.execute(
+        statement, _in_lock_order(connection, table, rows), execution_options=_COUNTED
+    )
+    return done.rowcount
+
+
+def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> int:
+    """Insert the rows, replacing those whose primary key is there; return how many."""
+    if not rows:
+        return 0
+    statement = _INSERT[connection.dialect.name](table)
+    rest = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
+    statement = statement.on_conflict_do_update(index_elements=_keys(table), set_=rest)
+    connection.execute(statement, _in_lock_order(connection, table, rows))
+    return len(rows)
+
+
+def within(start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[sa.ColumnElement[bool]]:
+    """Conditions for `scored_at` in [start, end). Raises `ValueError` naming a naive bound."""
+    bounds = []
+    for name, when in (("start", start), ("end", end)):
+        if when is not None and pd.Timestamp(when).tz is None:
+            raise ValueError(f"{name} == {when} has no time zone; pd.Timestamp({name}, tz='UTC')")
+    if start is not None:
+        bounds.append(predictions.c.scored_at >= epoch(start))
+    if end is not None:
+        bounds.append(predictions.c.scored_at < epoch(end))
+    return bounds
+
+
+def _keys(table: sa.Table) -> list[sa.Column[Any]]:
+    return list(table.primary_key.columns)
+
+
+def _in_lock_order(
+    connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """PostgreSQL locks row by row: two writers of the same keys must take them in one order."""
+    if connection.dialect.name != "postgresql":
+        return rows
+    names = [column.name for column in _keys(table)]
+    return sorted(rows, key=lambda row: tuple(row[name] for name in names))
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - a driver's connection
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode safe against a crash of the program
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+_COUNTED = {"preserve_rowcount": True}  # otherwise -1 for many rows on PostgreSQL
+_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
