@@ -70,5 +70,5 @@ def to_time(column: pd.Series) -> Coerced:
         naive = clock & values.notna() & ~text.str.contains(_OFFSET, regex=True, na=False)
         dates_only = values.notna() & ~clock
     faults = {TIME: present & values.isna(), ZONE: naive}
-    notes = (f"{int(dates_only.sum())} dates read as midnight UTC",) if dates_only.any() else ()
+    notes = (f"{int(dates_only.sum())} read as dates, midnight UTC",) if dates_only.any() else ()
     return Coerced(values.mask(naive), faults, notes)

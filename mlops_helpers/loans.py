@@ -65,7 +65,7 @@ def looks_like_lending_club(columns: Iterable[str]) -> bool:
 def map_lending_club(raw: pd.DataFrame, *, outcome_days: int) -> Mapped:
     """Return the settled loans in a LendingClub frame, one application a row.
 
-    Rows without income, issue date or a debt ratio within 0–100 per cent, and loans still open,
+    Rows without amount, income, issue date or a debt ratio within 0–100 per cent, and loans still open,
     are left out and counted. Raises ValueError if `outcome_days` is below one.
     """
     if outcome_days < 1:
@@ -117,6 +117,7 @@ def _leave_out(frame: pd.DataFrame) -> tuple[dict[str, int], pd.Series]:
     reasons = {
         "issue date missing": frame["applied_at"].isna(),
         "loan still open": frame["default"].isna(),
+        "loan amount missing": frame["loan_amount"].isna(),
         "annual income missing": frame["annual_income"].isna(),
         "annual income is zero": frame["annual_income"] == 0,
         "debt ratio missing or not within 0–100 %": ~frame["debt_to_income_ratio"].between(0, 1),

@@ -154,8 +154,8 @@ def _too_short(start: pd.Timestamp, end: pd.Timestamp, delay: pd.Timedelta) -> V
     return Violation(
         column="applied_at",
         rule=(
-            f"spans {_months(start, end)} months ({start:%Y-%m} to {_shift(end, -1):%Y-%m}), must "
-            f"span at least {needed}: {LEAST_LEARNING_MONTHS} to learn and hold out, "
+            f"spans {_months(start, end)} month(s) ({start:%Y-%m} to {_shift(end, -1):%Y-%m}), "
+            f"must span at least {needed}: {LEAST_LEARNING_MONTHS} to learn and hold out, "
             f"{MONITOR_MONTHS} to monitor, {LEAST_EXPERIMENT_MONTHS} for an experiment, and twice "
             f"the label delay of {delay.days} days (the longest outcome_at - applied_at); "
             "bring older applications, or outcomes that are known sooner"
