@@ -173,7 +173,7 @@ def compare_runs(
     rows = []
     runs = _finished(client, found.experiment_id) if found else []
     newest: dict[str, Run] = {}
-    for run in runs:  # newest first, which is the server's own order
+    for run in runs:  # newest first
         newest.setdefault(run.info.run_name, run)
     for run in newest.values():
         got, head = run.data.metrics, f"holdout_{metric}"

@@ -1,0 +1,264 @@
+"""A version serves because a gate let it in, and what served before can come back."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlops_helpers.gate import Finding, GateVerdict
+from mlops_helpers.model_files import ModelFileError
+from mlops_helpers.registry import PromotionRefused, Registry, RegistryError, UnknownModelError
+from mlops_helpers.tracking import train_and_log
+from tests.loans_on_record import STRONG_PRIOR, make_record
+
+WHEN = pd.Timestamp("2023-12-01", tz="UTC")
+names = (f"model {number}" for number in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    """Three finished runs in one store."""
+    return make_record(tmp_path_factory.mktemp("registry"))
+
+
+@pytest.fixture
+def registry(record):
+    """A registry of its own for each test, in the store they share."""
+    return Registry(record.tracking_uri, next(names))
+
+
+def promote(registry, record, name):
+    """Register a run, pass it through the gate, promote it; returns the version."""
+    version = registry.register(record.runs[name], when=WHEN)
+    registry.promote(version, registry.gate(version, record.split.holdout, when=WHEN), when=WHEN)
+    return version
+
+
+def test_a_run_has_one_version_and_versions_count_up(registry, record):
+    """Registering twice gives the same version; another run gets the next number."""
+    first = registry.register(record.runs["cautious"])
+    assert registry.register(record.runs["cautious"].run_id) == first == 1
+    assert registry.register(record.runs["logistic"]) == 2
+    assert registry.status()["name"].tolist() == ["cautious", "logistic"]
+    assert registry.history()["event"].tolist() == ["registered", "registered"]
+
+
+def test_a_good_model_passes_every_check_and_is_promoted(registry, record):
+    """The table has a row for each check with its evidence; the alias points at the version."""
+    version = registry.register(record.runs["logistic"])
+    verdict = registry.gate(version, record.split.holdout)
+    assert verdict.passed, verdict.checks.to_string()
+    assert verdict.checks["evidence"].str.len().gt(0).all()
+    registry.promote(version, verdict)
+    assert registry.version_of("champion") == version
+    assert registry.version_of("previous") is None
+    assert registry.status()["gate"].tolist() == ["passed"]
+
+
+def test_a_model_that_knows_nothing_is_refused_by_name(registry, record):
+    """The dummy stays out, the error names the check, the refusal is on record."""
+    version = registry.register(record.runs["dummy"])
+    verdict = registry.gate(version, record.split.holdout)
+    assert "beats the baseline" in verdict.refused_by
+    with pytest.raises(PromotionRefused, match="beats the baseline"):
+        registry.promote(version, verdict)
+    assert registry.version_of("champion") is None
+    assert registry.history()["event"].tolist()[-2:] == ["gate refused", "promotion refused"]
+
+
+def test_a_worse_model_does_not_replace_the_champion(registry, record):
+    """The paired comparison with the champion refuses, with its figures in the table."""
+    champion = promote(registry, record, "logistic")
+    version = registry.register(record.runs["dummy"])
+    table = registry.gate(version, record.split.holdout).checks.set_index("check")
+    row = table.loc["not worse than the champion"]
+    assert not row["passed"]
+    assert row["high"] < row["limit"] < 0
+    assert registry.version_of("champion") == champion
+
+
+def test_missing_outcomes_refuse_each_comparison_but_no_other_check(registry, record):
+    """Rows without an outcome cannot prove anything: the two comparisons refuse, replay passes."""
+    version = registry.register(record.runs["logistic"])
+    unknown = record.split.holdout.assign(default=np.nan)
+    verdict = registry.gate(version, unknown)
+    assert verdict.refused_by == ["beats the baseline"]
+    promoted = promote(registry, record, "cautious")
+    assert registry.version_of("champion") == promoted
+    assert registry.gate(version, unknown).refused_by == [
+        "beats the baseline",
+        "not worse than the champion",
+    ]
+
+
+def test_rows_the_model_was_trained_on_refuse(registry, record):
+    """Judging on training rows flatters every model: refused under that check's name."""
+    version = registry.register(record.runs["logistic"])
+    assert registry.gate(version, record.split.train).refused_by == ["judged on unseen rows"]
+
+
+def test_checks_of_your_own_are_added_and_a_crash_in_one_refuses(registry, record):
+    """An extra check counts like the others; one that crashes refuses and is named."""
+
+    def crash() -> Finding:
+        raise KeyError("profit")
+
+    version = registry.register(record.runs["logistic"])
+    extra = {"earns money": lambda: Finding(True, "$12 a loan"), "broken": crash}
+    verdict = registry.gate(version, record.split.holdout, extra=extra)
+    assert verdict.refused_by == ["broken"]
+    with pytest.raises(PromotionRefused, match=r"broken \(could not be checked: KeyError"):
+        registry.promote(version, verdict)
+
+
+def test_only_a_fitting_verdict_opens_the_gate(registry, record):
+    """No verdict, another version's, an empty one and one reached against another champion fail."""
+    first = registry.register(record.runs["cautious"])
+    second = registry.register(record.runs["logistic"])
+    early = registry.gate(second, record.split.holdout)
+    for verdict, words in (
+        (None, "NoneType is no verdict"),
+        (registry.gate(first, record.split.holdout), "about version 1"),
+        (GateVerdict(second, None, early.checks.head(0)), "no checks"),
+    ):
+        with pytest.raises(PromotionRefused, match=words):
+            registry.promote(second, verdict)
+    promote(registry, record, "cautious")
+    with pytest.raises(PromotionRefused, match="run the gate again"):
+        registry.promote(second, early)
+
+
+def test_promotion_moves_the_old_champion_aside(registry, record):
+    """The champion of before is `previous`, the challenger's alias is used up, one champion."""
+    first = promote(registry, record, "cautious")
+    second = registry.register(record.runs["logistic"])
+    registry.challenge(second, when=WHEN)
+    assert registry.version_of("challenger") == second
+    assert promote(registry, record, "logistic") == second
+    aliases = {a: registry.version_of(a) for a in ("champion", "previous", "challenger")}
+    assert aliases == {"champion": second, "previous": first, "challenger": None}
+    assert (registry.status()["alias"] == "champion").sum() == 1
+    with pytest.raises(RegistryError, match="cannot be its challenger"):
+        registry.challenge(second)
+
+
+def test_promoting_the_champion_again_changes_nothing(registry, record):
+    """A repeated run is harmless: `previous` does not become the champion itself."""
+    first, second = promote(registry, record, "cautious"), promote(registry, record, "logistic")
+    before = registry.history()
+    registry.promote(second, registry.gate(second, record.split.holdout))
+    assert registry.version_of("previous") == first
+    assert len(registry.history()) == len(before) + 1, "only the gate's own event"
+
+
+def test_rollback_restores_the_version_before_and_says_why(registry, record):
+    """The champion of before serves again, with reason, person and the given time on record."""
+    first, second = promote(registry, record, "cautious"), promote(registry, record, "logistic")
+    later = WHEN + pd.Timedelta(days=5)
+    assert registry.rollback(reason="approvals doubled", by="on call", when=later) == first
+    assert registry.version_of("champion") == first
+    last = registry.history().iloc[-1]
+    assert (last["event"], last["version"], last["replaced"]) == ("rolled back", first, second)
+    assert (last["reason"], last["by"], last["when"]) == ("approvals doubled", "on call", later)
+    with pytest.raises(RegistryError, match="no previous version"):
+        registry.rollback(reason="once more")
+
+
+def test_rollback_wants_a_reason(registry, record):
+    """An empty reason is refused and nothing moves."""
+    promote(registry, record, "cautious")
+    second = promote(registry, record, "logistic")
+    with pytest.raises(ValueError, match="reason is empty"):
+        registry.rollback(reason="  ")
+    assert registry.version_of("champion") == second
+
+
+def test_rollback_to_a_version_that_cannot_serve_is_refused(registry, record):
+    """With its file cut short the old version is not restored; the champion stays."""
+    run = train_and_log(
+        STRONG_PRIOR,
+        record.split,
+        tracking_uri=record.tracking_uri,
+        seed=1,
+        experiment="to be damaged",
+        artifact_location=record.artifacts.as_uri(),
+    )
+    version = registry.register(run)
+    registry.promote(version, registry.gate(version, record.split.holdout))
+    champion = promote(registry, record, "logistic")
+    (file,) = record.artifacts.glob(f"**/{run.model_uri.removeprefix('models:/')}/**/model.skops")
+    file.write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(RegistryError, match=f"version {version} cannot serve: could not be che"):
+        registry.rollback(reason="rehearsal")
+    assert registry.version_of("champion") == champion
+    assert registry.version_of("previous") == version
+    with pytest.raises(ModelFileError):
+        registry.load(version)
+
+
+def test_load_by_alias_and_by_number_give_the_same_model(registry, record):
+    """The champion's probabilities are those of its version, and they are the training run's."""
+    version = promote(registry, record, "logistic")
+    by_alias, by_number = registry.load("champion"), registry.load(version)
+    assert by_alias.version == version
+    assert by_alias.name == "logistic"
+    assert by_alias.run_id == record.runs["logistic"].run_id
+    rows = record.split.holdout
+    np.testing.assert_array_equal(
+        by_alias.pipeline.predict_proba(rows), by_number.pipeline.predict_proba(rows)
+    )
+
+
+def test_what_does_not_exist_is_answered_with_the_nearest_name(registry, record):
+    """Unknown alias, version and run raise UnknownModelError that helps; an unset alias is None."""
+    registry.register(record.runs["logistic"])
+    assert registry.version_of("champion") is None
+    with pytest.raises(UnknownModelError, match="Did you mean 'champion'"):
+        registry.load("champoin")
+    with pytest.raises(UnknownModelError, match="aliases in use: none"):
+        registry.load("champion")
+    with pytest.raises(UnknownModelError, match="The nearest is 1"):
+        registry.load(7)
+    with pytest.raises(UnknownModelError, match="run_id == 'nobody'"):
+        registry.register("nobody")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "it's", "x" * 251, "-a"])
+def test_names_that_mlflow_cannot_hold_are_refused(record, name):
+    """Slashes, quotes, nothing and too much: a clear error before anything is created."""
+    with pytest.raises(RegistryError, match="must be 1 to 250 letters"):
+        Registry(record.tracking_uri, name)
+
+
+def test_a_time_without_zone_is_refused_before_anything_moves(registry, record):
+    """A naive time would be somebody's local time: refused, and the aliases stay."""
+    first = promote(registry, record, "cautious")
+    promote(registry, record, "logistic")
+    with pytest.raises(ValueError, match="must carry a time zone"):
+        registry.rollback(reason="rehearsal", when=pd.Timestamp("2024-01-01"))
+    assert registry.version_of("previous") == first
+
+
+def test_the_history_is_an_audit_trail_in_order(registry, record):
+    """Every change is there once, oldest first, with aware times."""
+    promote(registry, record, "cautious")
+    promote(registry, record, "logistic")
+    registry.rollback(reason="rehearsal", when=WHEN)
+    trail = registry.history()
+    assert trail["event"].tolist() == [
+        *["registered", "gate passed", "promoted"] * 2,
+        "rolled back",
+    ]
+    assert trail["replaced"].dropna().tolist() == [1, 2]
+    assert str(trail["when"].dtype) == "datetime64[us, UTC]"
+
+
+def test_an_empty_registry_has_empty_tables(record):
+    """Nothing registered yet: history and status are empty frames with their columns."""
+    registry = Registry(record.tracking_uri, next(names))
+    assert registry.history().empty
+    assert registry.status().empty
+    assert "auc" in registry.status().columns

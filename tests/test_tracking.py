@@ -1,0 +1,242 @@
+"""A run explains itself: what was trained on which rows, how good it is, and the model itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from mlops_helpers.data import FEATURES
+from mlops_helpers.model_files import UntrustedTypeError, read_model
+from mlops_helpers.registry import Registry
+from mlops_helpers.tracking import (
+    SAMPLE_FILE,
+    Candidate,
+    compare_runs,
+    connect,
+    content_digest,
+    train_and_log,
+)
+from tests.loans_on_record import LOGISTIC, make_record, small_split
+from tests.servers import mlflow_server
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    """Three finished runs in one store."""
+    return make_record(tmp_path_factory.mktemp("tracking"))
+
+
+@pytest.fixture(scope="module")
+def run(record):
+    """The logistic regression's run, as MLflow has it."""
+    return connect(record.tracking_uri).get_run(record.runs["logistic"].run_id)
+
+
+def test_a_run_names_its_settings_data_and_seed(record, run):
+    """Nested settings are flat; digest, rows and time span of both parts are recorded."""
+    assert run.data.params["model__max_iter"] == "500"
+    assert run.data.params["prepare__numbers__impute__strategy"] == "median"
+    assert run.data.params["seed"] == "1"
+    assert run.data.tags["data_digest"] == content_digest(record.split.train)
+    inputs = {i.tags[0].value: i.dataset for i in run.inputs.dataset_inputs}
+    profile = json.loads(inputs["holdout"].profile)
+    assert profile["rows"] == len(record.split.holdout)
+    assert profile["applied_from"] == record.split.holdout["applied_at"].min().isoformat()
+    assert content_digest(record.split.train).startswith(inputs["train"].digest)
+
+
+def test_holdout_metrics_come_with_their_intervals(record):
+    """Every figure lies in its interval; the dummy knows nothing; what is logged is returned."""
+    metrics = record.runs["logistic"].metrics
+    for name in ("auc", "gini", "brier", "log_loss", "average_precision"):
+        value, low, high = (metrics[f"holdout_{name}{end}"] for end in ("", "_low", "_high"))
+        assert low < value < high, name
+    assert metrics["holdout_auc_low"] > 0.55
+    assert record.runs["dummy"].metrics["holdout_auc"] == 0.5
+    stored = connect(record.tracking_uri).get_run(record.runs["logistic"].run_id).data.metrics
+    assert stored == pytest.approx(metrics)
+
+
+def test_the_stored_model_gives_the_stored_predictions(record):
+    """The file of the run, read back, repeats the probabilities of the sample rows."""
+    client = connect(record.tracking_uri)
+    run = record.runs["logistic"]
+    path = client.download_artifacts(run.run_id, SAMPLE_FILE)
+    sample = json.loads(Path(path).read_text(encoding="utf-8"))
+    assert list(sample["features"]) == list(FEATURES)
+    model_id = run.model_uri.removeprefix("models:/")
+    folder = client.get_logged_model(model_id).artifact_location.removeprefix("file://")
+    pipeline = read_model(Path(folder) / "model.skops")
+    again = pipeline.predict_proba(pd.DataFrame(sample["features"]))[:, 1]
+    np.testing.assert_allclose(again, sample["probability"], atol=1e-12)
+
+
+def test_mlflows_own_loader_reads_it_too(record):
+    """A server that knows MLflow only gets both probabilities for the logged input example."""
+    before = mlflow.get_tracking_uri()
+    try:
+        mlflow.set_tracking_uri(record.tracking_uri)
+        model = mlflow.pyfunc.load_model(record.runs["logistic"].model_uri)
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert model.metadata.signature.inputs.input_names() == list(FEATURES)
+    rows = record.split.holdout[list(FEATURES)].head(3)
+    assert model.predict(rows).shape == (3, 2)
+
+
+def test_mlflows_global_state_is_left_alone(record, caplog):
+    """No active run, no changed address, and nothing on MLflow's logger worth a warning."""
+    before = mlflow.get_tracking_uri()
+    with caplog.at_level(logging.WARNING, logger="mlflow"):
+        train_and_log(
+            Candidate("again", DummyClassifier(strategy="prior")),
+            record.split,
+            tracking_uri=record.tracking_uri,
+            seed=1,
+            experiment="elsewhere",
+            artifact_location=record.artifacts.as_uri(),
+        )
+    assert mlflow.get_tracking_uri() == before
+    assert mlflow.active_run() is None
+    assert [r.message for r in caplog.records] == []
+
+
+def test_pictures_are_drawn_from_the_scored_holdout_and_stored(record):
+    """A drawing function gets outcomes and probabilities; its figure becomes a PNG of the run."""
+    seen = []
+
+    def draw(scored):
+        seen.append(scored)
+        return Figure().add_subplot()
+
+    run = train_and_log(
+        LOGISTIC,
+        record.split,
+        tracking_uri=record.tracking_uri,
+        seed=1,
+        experiment="pictures",
+        artifact_location=record.artifacts.as_uri(),
+        figures={"roc": draw},
+    )
+    assert seen[0][["default", "probability"]].notna().all(axis=None)
+    stored = connect(record.tracking_uri).list_artifacts(run.run_id, "figures")
+    assert [file.path for file in stored] == ["figures/roc.png"]
+
+
+class Watcher(DummyClassifier):
+    """Notes the loan amounts it is fitted on and asked about."""
+
+    seen: list = []  # noqa: RUF012 - shared by the clones on purpose
+
+    def fit(self, X, y):
+        """Note the latest amount."""
+        Watcher.seen.append(("fit", X[:, 6].max()))
+        return super().fit(X, y)
+
+    def predict_proba(self, X):
+        """Note the earliest amount."""
+        Watcher.seen.append(("predict", X[:, 6].min()))
+        return super().predict_proba(X)
+
+
+def test_folds_are_in_order_of_time(record):
+    """No fold is measured on an application from before the end of what it was fitted on."""
+    rows = record.split.train.sample(frac=1, random_state=0)
+    grows = rows["applied_at"].rank() * 10  # the amount tells the time
+    split = record.split._replace(train=rows.assign(loan_amount=grows))
+    with pytest.raises(UntrustedTypeError, match="Watcher"):
+        train_and_log(
+            Candidate("watcher", Watcher(strategy="prior")),
+            split,
+            tracking_uri=record.tracking_uri,
+            seed=1,
+            experiment="watched",
+            artifact_location=record.artifacts.as_uri(),
+        )
+    folds = [pair for pair in zip(Watcher.seen, Watcher.seen[1:], strict=False)]
+    fitted_then_asked = [(a[1], b[1]) for a, b in folds if (a[0], b[0]) == ("fit", "predict")]
+    assert len(fitted_then_asked) >= 4
+    assert all(fitted < asked for fitted, asked in fitted_then_asked[:4])
+
+
+def test_a_run_that_fails_is_marked_and_not_compared(record):
+    """A type nobody reviewed stops the run before a model is stored; it never enters a table."""
+    with pytest.raises(UntrustedTypeError, match="Watcher"):
+        train_and_log(
+            Candidate("watcher", Watcher(strategy="prior")),
+            record.split,
+            tracking_uri=record.tracking_uri,
+            seed=1,
+            experiment="failing",
+            artifact_location=record.artifacts.as_uri(),
+        )
+    client = connect(record.tracking_uri)
+    where = client.get_experiment_by_name("failing").experiment_id
+    assert [r.info.status for r in client.search_runs([where])] == ["FAILED"]
+    assert compare_runs(record.tracking_uri, "failing").empty
+
+
+def test_the_seed_makes_a_run_repeatable(record):
+    """Two forests with one seed have the same metrics; the candidate itself is left unseeded."""
+    candidate = Candidate("forest", RandomForestClassifier(5, max_depth=3))
+    runs = [
+        train_and_log(
+            candidate,
+            record.split,
+            tracking_uri=record.tracking_uri,
+            seed=seed,
+            experiment="forests",
+            artifact_location=record.artifacts.as_uri(),
+        )
+        for seed in (3, 3, 4)
+    ]
+    assert runs[0].metrics == runs[1].metrics
+    assert runs[0].metrics != runs[2].metrics
+    assert candidate.estimator.random_state is None
+    table = compare_runs(record.tracking_uri, "forests")
+    assert table["run_id"].tolist() == [runs[2].run_id], "only the newest run of a name"
+
+
+def test_runs_are_compared_best_first(record):
+    """Descending by AUC, ascending by Brier score, and an empty table where nothing was run."""
+    by_auc = compare_runs(record.tracking_uri)
+    assert by_auc["value"].is_monotonic_decreasing
+    assert by_auc["name"].iloc[-1] == "dummy"
+    assert compare_runs(record.tracking_uri, metric="brier")["value"].is_monotonic_increasing
+    assert compare_runs(record.tracking_uri, "nothing here").empty
+
+
+def test_a_digest_tells_values_and_order_but_not_the_index():
+    """The same rows have the same digest; one changed cent does not."""
+    rows = small_split().train.head(20)
+    assert content_digest(rows.set_axis(range(100, 120))) == content_digest(rows)
+    changed = rows.copy()
+    changed.loc[changed.index[3], "loan_amount"] += 0.01
+    assert content_digest(changed) != content_digest(rows)
+    assert content_digest(rows.iloc[::-1]) != content_digest(rows)
+
+
+@pytest.mark.slow
+def test_the_same_code_works_on_a_remote_server(tmp_path):
+    """On an `mlflow server`: train, register, gate, promote and load, with its own artifacts."""
+    split = small_split()
+    with mlflow_server(tmp_path / "server") as url:
+        estimator = clone(LogisticRegression(max_iter=500))
+        run = train_and_log(Candidate("logistic", estimator), split, tracking_uri=url, seed=1)
+        registry = Registry(url)
+        version = registry.register(run)
+        registry.promote(version, registry.gate(version, split.holdout))
+        loaded = registry.load("champion")
+    assert loaded.version == 1
+    assert np.isfinite(loaded.pipeline.predict_proba(split.holdout)).all()
