@@ -95,25 +95,24 @@ def _run(command: list[str]) -> tuple[int, str]:
     environment = dict(os.environ)
     if external("MLFLOW_TRACKING_URI") is None:
         environment.pop("MLFLOW_TRACKING_URI", None)
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:
-        process = subprocess.Popen(
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as answer,
+        subprocess.Popen(
             command,
             cwd=project_root(),
             env=environment,
+            stdin=subprocess.DEVNULL,
             stdout=answer,
             stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
             encoding="utf-8",
-        )
+        ) as process,
+    ):
         try:
-            assert process.stderr is not None
-            last = _pass_on(process.stderr)
+            last = _pass_on(process.stderr) if process.stderr else ""
             code = process.wait()
         finally:
             if process.poll() is None:  # the cell was interrupted: stop the work it started
                 process.terminate()
-                process.wait()
         answer.seek(0)
         return code, answer.read().strip() or last
 

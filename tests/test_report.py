@@ -1,0 +1,144 @@
+"""The report shows every notebook, and what went wrong, to everybody."""
+
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import pytest
+
+from mlops_helpers.fingerprints import Facts, Failure, Run
+from mlops_helpers.places import PHASES
+from mlops_helpers.report import Row, render, summary, versions, write_report
+from tests.tiny import write_course
+
+FACTS = Facts("loans.csv", 42_535, {"no <income>": 4, "still running": 1_096}, simulated=False)
+WHEN = datetime(2024, 12, 31, 23, 59, tzinfo=UTC)
+
+
+def _run(name: str, **changes) -> Run:
+    known = {
+        "notebook": name,
+        "status": "passed",
+        "fingerprint": "f",
+        "token": "t",
+        "seconds": 12.34,
+        "finished_at": "2024-12-31T23:00:00+00:00",
+        "headlines": {"AUC on later loans": "0.701 & more"},
+    }
+    return Run(**{**known, **changes})
+
+
+@pytest.fixture
+def rows(tmp_path) -> list[Row]:
+    """Four notebooks: passed, up to date, failed, not run."""
+    folder = write_course(tmp_path / "notebooks", 4)
+    paths = [folder / f"{phase}.ipynb" for phase in PHASES[:4]]
+    failure = Failure(7, "model.predict(x)", "ValueError", "x has <3> columns")
+    failed = _run(PHASES[2], status="failed", failure=failure, headlines={})
+    return [
+        Row(paths[0], "passed", _run(PHASES[0]), now=True),
+        Row(paths[1], "up to date", _run(PHASES[1])),
+        Row(paths[2], "failed", failed, now=True),
+        Row(paths[3], "not run", None),
+    ]
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    """A folder with the files of the first notebook only."""
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    for ending in ("html", "ipynb"):
+        (folder / f"{PHASES[0]}.{ending}").write_text("")
+    return folder
+
+
+class _Page(HTMLParser):
+    """Tags with their attributes, and a check that every tag is closed."""
+
+    VOID = ("meta", "link", "br", "img")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def all(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_every_notebook_has_a_row_with_its_results(rows, outputs):
+    """Title, state in words, seconds and headlines are there, escaped."""
+    text = render(rows, FACTS, outputs=outputs, when=WHEN)
+    for phase in PHASES[:4]:
+        assert f"The phase {phase}" in text
+    for words in ("✓ passed", "✓ up to date, skipped", "✗ failed", "– not run"):
+        assert words in text
+    assert "12.3 s" in text
+    assert "AUC on later loans: <strong>0.701 &amp; more</strong>" in text
+    assert "2024-12-31 23:59 UTC" in text
+
+
+def test_a_failure_names_cell_and_exception(rows, outputs):
+    """The failed run is the first thing on the page: notebook, cell, exception, message."""
+    text = render(rows, FACTS, outputs=outputs, when=WHEN)
+    section = re.search(r'<section class="alarm".*?</section>', text, re.DOTALL)[0]
+    assert text.index(section) < text.index("<table")
+    for part in (PHASES[2], "[7]", "ValueError", "model.predict(x)", "x has &lt;3&gt; columns"):
+        assert part in section
+
+
+def test_what_was_read_and_left_out_is_told(rows, outputs):
+    """Source, rows read and each reason with its rows."""
+    text = render(rows, FACTS, outputs=outputs, when=WHEN)
+    for part in ("loans.csv", "42,535", "1,100", "4 – no &lt;income&gt;", "1,096 – still running"):
+        assert part in text
+
+
+def test_the_picture_appears_only_if_it_is_there(rows, outputs):
+    """No broken image; and when there is one, it has alternative text."""
+    assert _Page(render(rows, FACTS, outputs=outputs, when=WHEN)).all("img") == []
+    (outputs / "dashboard.png").write_bytes(b"")
+    image = _Page(render(rows, FACTS, outputs=outputs, when=WHEN)).all("img")
+    assert [attributes["src"] for attributes in image] == ["dashboard.png"]
+    assert len(image[0]["alt"]) > 40
+
+
+def test_the_page_is_well_formed_and_asks_nothing_of_the_network(rows, outputs):
+    """Tags are balanced, links are to files that are there, the language is stated."""
+    page = _Page(render(rows, FACTS, outputs=outputs, when=WHEN))
+    assert page.open == []
+    assert page.all("html") == [{"lang": "en"}]
+    assert page.all("script") == []
+    targets = [tag["href"] for tag in page.all("a")] + [tag["href"] for tag in page.all("link")]
+    assert targets == [f"{PHASES[0]}.html", f"{PHASES[0]}.ipynb", "data:,"]
+    assert len(page.all("h1")) == 1
+
+
+def test_the_summary_counts_states(rows):
+    """One sentence for the terminal and the top of the page."""
+    assert summary(rows) == "4 notebooks: 1 passed, 1 up to date, 1 failed, 1 not run."
+
+
+def test_versions_name_python_and_the_main_packages():
+    """Whoever reads the report knows what made it."""
+    found = versions()
+    assert {"Python", "System", "mlflow", "pandas", "scikit-learn"} <= found.keys()
+    assert "not installed" not in found.values()
+
+
+def test_it_is_written_in_one_step(rows, outputs):
+    """The page replaces the one before; no half file is left beside it."""
+    write_report(outputs, rows[:1], FACTS)
+    path = write_report(outputs, rows, FACTS)
+    assert "4 notebooks" in path.read_text(encoding="utf-8")
+    assert [p.name for p in outputs.iterdir() if p.name.startswith(".")] == []
