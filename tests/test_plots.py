@@ -79,6 +79,14 @@ IMPACT = pd.DataFrame(
         "high": [20.0, 220],
     }
 )
+VERSIONS = pd.DataFrame(
+    {
+        "version": [1, 2, 3],
+        "alias": ["previous", "champion", "challenger"],
+        "name": ["dummy", "logistic regression", "random forest"],
+        "auc": [0.5, 0.71, 0.73],
+    }
+)
 FIGURES = {
     "metric_comparison": METRICS,
     "roc": ROC,
@@ -95,6 +103,7 @@ FIGURES = {
     "power_curve": POWER,
     "traffic": TRAFFIC,
     "business_impact": IMPACT,
+    "registry_status": VERSIONS,
 }
 OTHERS = {"Picture", "no_data", "picture", "show"}
 
@@ -121,7 +130,7 @@ def test_a_figure_says_its_finding_and_names_its_axes(name):
     ax = getattr(plots, name)(frame)
     pd.testing.assert_frame_equal(frame, FIGURES[name])
     assert ax.get_title(loc="left")
-    assert ax.get_xlabel()
+    assert ax.get_xlabel() or not ax.axison
     own = getattr(plots, name)(frame, title="Nothing happened")
     assert own.get_title(loc="left") == "Nothing happened"
 
@@ -185,7 +194,7 @@ def test_drift_marks_the_null_level_of_each_feature():
     ax = plots.drift(DRIFT)
     assert [bar.get_width() for bar in ax.patches] == [0.31, 0.004]
     np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.009, 0.009])
-    assert ax.get_title(loc="left").startswith("1 of 2 features drifted, most annual income")
+    assert ax.get_title(loc="left").startswith("1 of 2 features drifted, most: annual income")
     calm = plots.drift(DRIFT.assign(drifted=False))
     assert calm.get_title(loc="left") == "None of 2 features drifted beyond chance"
 
@@ -231,6 +240,15 @@ def test_latency_is_lines_over_time_and_bars_for_one_row():
     assert "no latency was measured" in texts(unknown).replace("\n", " ")
 
 
+def test_latency_by_version_is_a_group_of_bars_for_each():
+    """The log's own summary, one row a version, is drawn without a time column."""
+    frame = pd.DataFrame({"model_version": [1, 2], "p50": [5.0, 4.0], "p95": [9.0, 12.0]})
+    ax = plots.latency(frame)
+    assert [bar.get_height() for bar in ax.patches] == [5.0, 4.0, 9.0, 12.0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["v1", "v2"]
+    assert ax.get_title(loc="left") == "95 % of answers came within 12 ms"
+
+
 def test_profit_curve_marks_best_and_chosen_cutoff():
     """Best by the frame's own numbers, and the cut-off in force where it is."""
     ax = plots.profit_curve(PROFIT, chosen=0.15)
@@ -266,6 +284,30 @@ def test_business_impact_draws_losses_left_of_zero():
     ax = plots.business_impact(IMPACT)
     assert [bar.get_width() for bar in ax.patches] == [-20.0, 180.0]
     assert ax.get_title(loc="left") == "Most profit per application: cut-off, $180"
+
+
+def test_ab_effect_refuses_to_mix_units():
+    """Dollars and shares on one axis would be read wrongly; one kind alone has its own unit."""
+    rates = EFFECT.assign(metric="approval_rate", effect=0.05, low=0.01, high=0.09)
+    with pytest.raises(ValueError, match="mix dollars and shares"):
+        plots.ab_effect(pd.concat([EFFECT, rates]))
+    assert "5.0 % [1.0 %, 9.0 %]" in plots.ab_effect(rates).get_title(loc="left")
+
+
+@pytest.mark.parametrize(
+    ("kept", "finding"),
+    [
+        ([1, 2, 3], "Version 2 serves (3 registered); version 3 challenges it"),
+        ([1, 2], "Version 2 serves (2 registered); version 1 is one rollback away"),
+        ([2], "Version 2 serves (1 registered); there is nothing to roll back to"),
+        ([1], "No version serves; 1 registered"),
+    ],
+)
+def test_registry_status_says_who_serves_and_what_stands_by(kept, finding):
+    """The sentence follows the aliases, not the numbers of the versions."""
+    ax = plots.registry_status(VERSIONS[VERSIONS["version"].isin(kept)])
+    assert ax.get_title(loc="left").replace("\n", " ") == finding
+    assert sum(text.get_text() in ("v1", "v2", "v3") for text in ax.texts) == len(kept)
 
 
 def test_neighbouring_groups_differ_by_more_than_colour():

@@ -7,6 +7,7 @@ monitoring    drift, volume, latency
 incidents     alerts_by_severity, alerts_timeline
 experiments   traffic, power_curve, ab_effect
 money         profit_curve, business_impact
+registry      registry_status
 base          show, picture, no_data: what all of them share
 ============  =====================================================================
 
@@ -20,6 +21,7 @@ from mlops_helpers.plots.incidents import alerts_by_severity, alerts_timeline
 from mlops_helpers.plots.metrics import metric_comparison, monthly_rate
 from mlops_helpers.plots.money import business_impact, profit_curve
 from mlops_helpers.plots.monitoring import drift, latency, volume
+from mlops_helpers.plots.registry import registry_status
 from mlops_helpers.plots.scores import calibration, roc, score_histogram
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "picture",
     "power_curve",
     "profit_curve",
+    "registry_status",
     "roc",
     "score_histogram",
     "show",

@@ -213,7 +213,17 @@ def _money_tick(value: float, _: object) -> str:
 
 def when(frame: pd.DataFrame, figure: str) -> tuple[str, pd.Series]:
     """Name and values (naive UTC, for matplotlib) of the frame's time column."""
-    known = ("month", "window_start", "day", "date", "week", "when", "raised_at", "time")
+    known = (
+        "month",
+        "window_start",
+        "day",
+        "date",
+        "week",
+        "when",
+        "opened_at",
+        "raised_at",
+        "time",
+    )
     for name in known:
         if name in frame.columns:
             times = pd.to_datetime(frame[name], utc=True).dt.tz_localize(None)
@@ -246,5 +256,5 @@ def words(name: object) -> str:
 
 def step(column: str) -> str:
     """What one row of a time column stands for: a day, a month, a window."""
-    known = {"window_start": "window", "when": "moment", "time": "moment"}
-    return known.get(column, "day" if column in ("date", "raised_at") else column)
+    known = {"window_start": "window", "when": "moment"}
+    return known.get(column, "day" if column in ("date", "opened_at", "raised_at") else column)

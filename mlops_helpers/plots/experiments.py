@@ -130,13 +130,14 @@ def ab_effect(
     frame: pd.DataFrame,
     ax: Axes | None = None,
     *,
-    unit: Unit = "$",
+    unit: Unit | None = None,
     what: str = "profit per application",
     title: str | None = None,
 ) -> Axes:
     """Effects (treatment − control) with intervals: `effect`, `low`, `high`, maybe `metric`.
 
-    The black line is "no difference"; an interval that crosses it decides nothing.
+    The black line is "no difference"; an interval that crosses it decides nothing. Without `unit`
+    a metric with "rate" in its name is a share, any other dollars; mixing them is refused.
     """
     need(frame, ["effect", "low", "high"], "ab_effect")
     if frame.empty:
@@ -144,6 +145,7 @@ def ab_effect(
     ax = axes(ax, height=1.9 + 0.55 * len(frame))
     rows = frame.rename(columns={"effect": "value"}).reset_index(drop=True)
     names = rows["metric"].astype(str) if "metric" in rows else pd.Series([what] * len(rows))
+    unit = unit or _unit(names)
     spread = errors(rows)
     for row in rows.index:
         value, low, high = (float(rows.loc[row, name]) for name in ("value", "low", "high"))
@@ -183,3 +185,14 @@ def ab_effect(
         grid="x",
         x="treatment − control, 95 % interval (0 = no difference)",
     )
+
+
+def _unit(names: pd.Series) -> Unit:
+    """Share or dollars, by the metrics' names; ValueError if the figure would mix them."""
+    shares = names.str.contains("rate")
+    if shares.any() and not shares.all():
+        raise ValueError(
+            f"ab_effect: the metrics {names.tolist()} mix dollars and shares, must have one unit; "
+            "draw frame[frame['metric'] == …], one figure each."
+        )
+    return "%" if shares.all() else "$"

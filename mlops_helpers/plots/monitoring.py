@@ -87,8 +87,7 @@ def drift(
         else ~frame["severity"].isin(["none", "ok"])
     )
     finding = (
-        f"{int(drifted.sum())} of {len(frame)} features drifted, most {words(worst['feature'])} "
-        f"({worst['psi']:.2f} against {worst['psi_null']:.3f} by chance)"
+        f"{int(drifted.sum())} of {len(frame)} features drifted, most: {words(worst['feature'])}"
         if drifted.any()
         else f"None of {len(frame)} features drifted beyond chance"
     )
@@ -113,7 +112,13 @@ def volume(
     width = steps.min() / pd.Timedelta(days=1) if len(steps) else 1.0
     ax.bar(rows["_when"], rows["n"], width=width * 0.92, color=BLUE, align="edge")
     mean = float(rows["n"].mean())
-    ax.axhline(mean, color=ORANGE, linestyle="--", linewidth=1.6, label=f"mean {mean:,.1f}")
+    ax.axhline(
+        mean,
+        color=ORANGE,
+        linestyle="--",
+        linewidth=1.6,
+        label=f"mean {mean:,.0f}" if mean >= 10 else f"mean {mean:.1f}",
+    )
     ax.set_ylim(0, float(rows["n"].max()) * 1.22)
     legend(ax, loc="upper right")
     dates(ax)
@@ -128,16 +133,17 @@ def volume(
 
 
 def latency(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
-    """Latency percentiles in ms: columns `p50`, `p95`, `p99` over time, or one row per `quantile`.
+    """Latency percentiles in ms: columns `p50`, `p95`, `p99`.
 
-    With a time column the percentiles are lines; without one they are bars.
+    Rows by `model_version` (as `PredictionLog.latency()` has them), or a single row, are bars; rows
+    with a time column are lines.
     """
     percentiles = [name for name in ("p50", "p95", "p99") if name in frame]
     if frame.empty or not percentiles or frame[percentiles].isna().all(axis=None):
         need(frame, ["p50"], "latency")
         return no_data(ax, "no latency was measured")
     ax = axes(ax, height=3.2)
-    if len(frame) > 1:
+    if len(frame) > 1 and "model_version" not in frame:
         name, times = when(frame, "latency")
         rows = frame.assign(_when=times).sort_values("_when")
         for number, column in enumerate(percentiles):
@@ -156,21 +162,32 @@ def latency(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = 
         last = rows[percentiles].max()
         finding = f"Slowest {step(name)}: {percentiles[-1]} {said(last.iloc[-1], 'ms')}"
         return finish(ax, title=title or finding, x=label, y="latency (ms)", grid="y")
-    values = frame[percentiles].iloc[0]
-    for row, (column, value) in enumerate(values.items()):
+    names = [f"v{v}" for v in frame["model_version"]] if "model_version" in frame else [""]
+    width = 0.8 / len(percentiles)
+    for number, column in enumerate(percentiles):
+        at = np.arange(len(frame)) + (number - (len(percentiles) - 1) / 2) * width
         ax.bar(
-            str(column), value, color=COLOURS[row], hatch=HATCHES[row], edgecolor="white", width=0.6
+            at,
+            frame[column],
+            width=width * 0.94,
+            color=COLOURS[number],
+            hatch=HATCHES[number],
+            edgecolor="white",
+            label=column,
         )
-        ax.annotate(
-            said(value, "ms"),
-            (row, value),
-            xytext=(0, 4),
-            textcoords="offset points",
-            ha="center",
-            fontsize=TICK,
-        )
-    ax.margins(y=0.15)
-    finding = f"Half answered within {said(values.iloc[0], 'ms')}"
-    if len(values) > 1:
-        finding += f", {values.index[-1][1:]} % within {said(values.iloc[-1], 'ms')}"
-    return finish(ax, title=title or finding, y="latency (ms)", x="percentile", grid="y")
+        for x, value in zip(at, frame[column], strict=True):
+            ax.annotate(
+                said(value, "ms"),
+                (x, 0 if np.isnan(value) else value),
+                xytext=(0, 4),
+                textcoords="offset points",
+                ha="center",
+                fontsize=TICK,
+            )
+    ax.set_xticks(range(len(frame)), names)
+    ax.set_ylim(0, float(np.nanmax(frame[percentiles].to_numpy(float))) * 1.35)
+    legend(ax, loc="upper left", ncols=len(percentiles))
+    last = percentiles[-1]
+    slowest = float(frame[last].max())
+    finding = f"{last[1:]} % of answers came within {said(slowest, 'ms')}"
+    return finish(ax, title=title or finding, y="latency (ms)", x="model version", grid="y")

@@ -1,0 +1,157 @@
+"""From the stores to nine tidy frames. Every number of the dashboard passes through here.
+
+The stores are handed in: a prediction log (asked for sums where the database can add up) and the
+frame of the model registry. Nothing is typed in, and no clock is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import pandas as pd
+
+from mlops_helpers.business import CostModel
+from mlops_helpers.dashboard import impact
+
+BINS = 20
+
+
+class Log(Protocol):
+    """What the dashboard asks of a prediction log (see `predictions.PredictionLog`)."""
+
+    def daily_volume(self) -> pd.DataFrame:
+        """Predictions of each day and version."""
+
+    def score_histogram(self, bins: int) -> pd.DataFrame:
+        """Predictions of each version in each bin of probability."""
+
+    def latency(self) -> pd.DataFrame:
+        """Percentiles of each version's measured latencies."""
+
+    def alerts(self) -> pd.DataFrame:
+        """All alerts."""
+
+    def metrics(self, name: str) -> pd.DataFrame:
+        """The stored rows of one metric."""
+
+    def experiments(self) -> list[dict[str, Any]]:
+        """The stored plans of the experiments."""
+
+    def window(self, *, experiment: str | None = None) -> pd.DataFrame:
+        """Predictions with their outcomes where known."""
+
+
+def collect(
+    log: Log, registry_status: pd.DataFrame, cost_model: CostModel
+) -> dict[str, pd.DataFrame]:
+    """One frame a panel (empty while its phase has not run), and `as_of`: the newest moments.
+
+    `registry_status` is what `Registry.status()` returned; `cost_model` turns outcomes into
+    dollars and is the only assumption here.
+    """
+    plans = log.experiments()
+    rows = log.window()
+    alerts = log.alerts()
+    drift = _drift(log.metrics("psi"))
+    return {
+        "registry": registry_status[["version", "alias", "name", "auc", "gate"]],
+        "performance": _performance(registry_status, log.metrics("auc")),
+        "volume": _weekly(log.daily_volume()),
+        "scores": log.score_histogram(BINS),
+        "alerts": _alerts(alerts),
+        "traffic": _traffic(rows, plans),
+        "health": log.latency(),
+        "drift": drift,
+        "impact": impact.compare(rows, plans, cost_model),
+        "as_of": _newest(rows, alerts, drift),
+    }
+
+
+def _performance(status: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    """`name, version, rows, value, low, high`: holdout from the registry, live from the log."""
+    holdout = status.rename(columns={"auc": "value"}).assign(rows="holdout")
+    live = stored[stored["subject"].fillna("") == ""].rename(columns={"model_version": "version"})
+    if len(live):
+        live = live.assign(rows=_span(live["window_start"], live["window_end"]))
+    columns = ["version", "rows", "value", "low", "high"]
+    frame = pd.concat(
+        [part[columns] for part in (holdout, live) if len(part)] or [pd.DataFrame(columns=columns)],
+        ignore_index=True,
+    )
+    frame = frame.dropna(subset=["value", "version"])
+    names = [f"v{v} {rows}" for v, rows in zip(frame["version"], frame["rows"], strict=True)]
+    frame = frame.assign(name=pd.Series(names, index=frame.index, dtype="str"))
+    return frame[["name", *columns]].sort_values(["version", "rows"], ignore_index=True)
+
+
+def _span(start: pd.Series, end: pd.Series) -> list[str]:
+    """Windows in words, the last month included: `live Dec 2023–Jan 2024`."""
+    last = end - pd.Timedelta(days=1)
+    pairs = zip(start, last, strict=True)
+    return [
+        f"live {a:%b %Y}" + (f"–{b:%b %Y}" if (a.year, a.month) != (b.year, b.month) else "")
+        for a, b in pairs
+    ]
+
+
+def _weekly(daily: pd.DataFrame) -> pd.DataFrame:
+    """`week` (its Monday), `n`: predictions of all versions."""
+    if daily.empty:
+        return pd.DataFrame({"week": pd.to_datetime([], utc=True), "n": []})
+    days = pd.to_datetime(daily["day"], utc=True)
+    week = days.dt.normalize() - pd.to_timedelta(days.dt.day_of_week, unit="D")
+    return daily.groupby(week.rename("week"), as_index=False)["n"].sum()
+
+
+def _alerts(alerts: pd.DataFrame) -> pd.DataFrame:
+    """`severity, status, rule, n`."""
+    keys = ["severity", "status", "rule"]
+    return alerts.groupby(keys, as_index=False).size().rename(columns={"size": "n"})
+
+
+def _traffic(rows: pd.DataFrame, plans: list[dict[str, Any]]) -> pd.DataFrame:
+    """`experiment, variant, n, planned` of the latest experiment; both are counts."""
+    columns = ["experiment", "variant", "n", "planned"]
+    if not plans:
+        return pd.DataFrame(columns=columns)
+    plan = latest(plans, rows)
+    seen = rows.loc[rows["experiment"] == plan["name"], "variant"].value_counts()
+    counts = [int(seen.get(arm, 0)) for arm in plan["arms"]]
+    frame = pd.DataFrame(
+        {
+            "experiment": plan["name"],
+            "variant": plan["arms"],
+            "n": counts,
+            "planned": [share * sum(counts) for share in plan["split"]],
+        }
+    )
+    return frame if sum(counts) else frame.head(0)
+
+
+def latest(plans: list[dict[str, Any]], rows: pd.DataFrame) -> dict[str, Any]:
+    """The plan whose experiment scored an application last; the first one if none did."""
+    newest: Mapping[Any, pd.Timestamp] = rows.groupby("experiment")["scored_at"].max().to_dict()
+    never = pd.Timestamp.min.tz_localize("UTC")
+    return max(plans, key=lambda plan: newest.get(plan["name"], never))
+
+
+def _drift(stored: pd.DataFrame) -> pd.DataFrame:
+    """`feature, psi, psi_null, severity, drifted` of the latest window."""
+    last = stored[stored["window_end"] == stored["window_end"].max()]
+    frame = last.rename(columns={"subject": "feature", "value": "psi", "reference": "psi_null"})
+    frame = frame.assign(drifted=frame["severity"].fillna("none") != "none")
+    columns = ["feature", "psi", "psi_null", "severity", "drifted", "window_start", "window_end"]
+    return frame[columns].sort_values("psi", ascending=False, ignore_index=True)
+
+
+def _newest(rows: pd.DataFrame, alerts: pd.DataFrame, drift: pd.DataFrame) -> pd.DataFrame:
+    """`store, newest`: the latest moment in each store, read from its own rows."""
+    moments = {
+        "predictions": rows["scored_at"],
+        "outcomes": rows["outcome_at"],
+        "alerts": alerts["last_seen_at"],
+        "drift": drift["window_end"],
+    }
+    newest = [times.dropna().max() if times.notna().any() else pd.NaT for times in moments.values()]
+    return pd.DataFrame({"store": list(moments), "newest": pd.to_datetime(newest, utc=True)})

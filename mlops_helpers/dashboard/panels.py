@@ -1,0 +1,133 @@
+"""The nine panels: what each asks, which phase fills it, how it is drawn; and the 3 × 3 picture."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mlops_helpers import plots
+from mlops_helpers.dashboard import impact
+from mlops_helpers.plots.base import GREY, TICK, TITLE
+
+WIDTH, HEIGHT = 15.5, 12.2  # inches
+LETTER = 0.098  # inches that a letter of a title takes
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: its name in the frames, its question, the phase whose data it shows.
+
+    `finding` says the title where the figure's own sentence would say too little.
+    """
+
+    name: str
+    question: str
+    phase: str
+    figure: Callable[..., Axes]
+    finding: Callable[[pd.DataFrame], str] | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def draw(self, frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+        """The panel from its frame; an empty frame says which phase to run."""
+        if frame.empty:
+            return plots.no_data(ax, f"no data: run phase {self.phase}", title=self.question)
+        title = self.finding(frame) if self.finding else None
+        return self.figure(frame, ax, title=title, **dict(self.options))
+
+
+def _performance(frame: pd.DataFrame) -> str:
+    """How the ranking of the oldest version with live rows changed since its holdout."""
+    for version, rows in frame.groupby("version"):
+        before = rows.loc[rows["rows"] == "holdout", "value"]
+        live = rows.loc[rows["rows"] != "holdout", "value"]
+        if len(before) and len(live):
+            return f"AUC of v{version}: {before.iloc[0]:.3f} on holdout, {live.iloc[-1]:.3f} live"
+    best = frame.loc[frame["value"].idxmax()]
+    return f"{best['name']}: AUC {best['value']:.3f}; no live outcome yet"
+
+
+PANELS = (
+    Panel("registry", "Which version serves?", "02_model_registry", plots.registry_status),
+    Panel(
+        "performance",
+        "How good is each version?",
+        "02_model_registry",
+        plots.metric_comparison,
+        _performance,
+        (("reference", 0.5), ("reference_label", "guessing")),
+    ),
+    Panel("volume", "How much is it used?", "03_monitoring", plots.volume),
+    Panel("scores", "What does it say?", "03_monitoring", plots.score_histogram),
+    Panel("alerts", "What needs attention?", "03_monitoring", plots.alerts_by_severity),
+    Panel("traffic", "Is the experiment fair?", "05_ab_testing", plots.traffic),
+    Panel("health", "Does the system answer?", "03_monitoring", plots.latency),
+    Panel("drift", "Has the world moved?", "03_monitoring", plots.drift),
+    Panel("impact", "What is it worth?", "04_retraining", plots.business_impact, impact.finding),
+)
+
+
+def draw(frames: Mapping[str, pd.DataFrame], *, title: str = "Credit-risk model") -> Figure:
+    """The 3 × 3 picture of `frames` (as `collect` returns them), its date read from the data.
+
+    A panel whose frame is missing or empty says so. KeyError for a frame that no panel shows.
+    """
+    unknown = set(frames) - {panel.name for panel in PANELS} - {"as_of"}
+    if unknown:
+        raise KeyError(
+            f"frames has {sorted(unknown)}, which no panel shows; "
+            f"the panels are {[panel.name for panel in PANELS]}."
+        )
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.14, h_pad=0.14)
+    figure.suptitle(
+        f"{title} – as of {as_of_text(frames.get('as_of', pd.DataFrame()))}",
+        x=0.008,
+        ha="left",
+        fontsize=16,
+        fontweight="bold",
+    )
+    grid = list(figure.subplots(3, 3).ravel())
+    for panel, ax in zip(PANELS, grid, strict=True):
+        panel.draw(frames.get(panel.name, pd.DataFrame()), ax)
+        ax.set_title(f"\n{ax.get_title(loc='left')}\n", loc="left")  # room for two lines and more
+    _head_panels(figure, grid)
+    return figure
+
+
+def as_of(frames: Mapping[str, pd.DataFrame]) -> pd.Timestamp | None:
+    """The newest moment that any store holds; None while they are empty. The clock is not asked."""
+    known = frames.get("as_of", pd.DataFrame({"newest": []}))["newest"].dropna()
+    return None if known.empty else known.max()
+
+
+def as_of_text(frame: pd.DataFrame) -> str:
+    """The `as of` date in words."""
+    newest = as_of({"as_of": frame}) if "newest" in frame else None
+    return "no data yet" if newest is None else f"{newest:%d %B %Y}"
+
+
+def _head_panels(figure: Figure, grid: list[Axes]) -> None:
+    """Put question and finding above each panel, starting at the left edge of its column."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    to_figure = figure.transFigure.inverted()
+    lefts = [to_figure.transform(ax.get_tightbbox().p0)[0] for ax in grid]
+    for number, (panel, ax) in enumerate(zip(PANELS, grid, strict=True)):
+        finding = " ".join(ax.get_title(loc="left").split())
+        ax.set_title("", loc="left")
+        left = min(lefts[number % 3 :: 3])
+        box = ax.get_position()
+        letters = int((box.x1 - left) * WIDTH / LETTER)
+        lines = textwrap.wrap(finding, letters)
+        head = {"ha": "left", "va": "bottom", "transform": figure.transFigure}
+        below = head | {"va": "top"}
+        top = box.y1 + 0.05
+        question = panel.question if finding != panel.question else ""
+        ax.text(left, top, question, fontsize=TICK, color=GREY, **head)
+        ax.text(left, top - 0.004, "\n".join(lines), fontsize=TITLE, fontweight="bold", **below)
