@@ -154,7 +154,8 @@ def test_time_and_chance_are_arguments(module: str):
         head, _, last = name.rpartition(".")
         if head and last in CLOCKS and re.search(r"\b(time|date|datetime|Timestamp)\b", head):
             found.append(name)
-        if name.startswith(("np.random.", "numpy.random.", "random.")) and last not in SEEDED:
+        global_state = re.match(r"(?:(?:np|numpy)\.)?random\.(\w+)", name)
+        if global_state and global_state[1] not in SEEDED:
             found.append(name)
         if last == "default_rng" and not (node.args or node.keywords):
             found.append(f"{name}() without a seed")

@@ -1,0 +1,39 @@
+"""What all tests share: no server of the user's, no telemetry, nothing written into the project."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SERVERS = ("MLFLOW_TRACKING_URI", "MLOPS_DATABASE_URL")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_of_the_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tests away from the servers and the outputs of whoever runs them.
+
+    `make test` names a folder with a finished run of the course in MLOPS_ROOT; without it the
+    tests get an empty one.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SERVERS:
+            patch.delenv(name, raising=False)
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        if "MLOPS_ROOT" not in os.environ:
+            patch.setenv("MLOPS_ROOT", str(tmp_path_factory.mktemp("root")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """Return the project's folder."""
+    return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def in_ci() -> bool:
+    """Return whether this is CI, where nothing may be left out."""
+    return os.environ.get("CI", "").lower() in ("1", "true", "yes")
