@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+TEXT = "must be plain text or a number (no list, no record)"
 NUMBER = "must be a number (no text, no currency or per cent sign, no thousands separator)"
 FINITE = "must be finite"
 TIME = "must be a date or time in ISO 8601 (2023-05-01 or 2023-05-01T09:30:00Z)"
@@ -30,8 +31,9 @@ class Coerced:
 
 def to_text(column: pd.Series) -> Coerced:
     """Return the column as trimmed text; blank is missing."""
-    text = column.astype("str").str.strip()
-    return Coerced(text.mask(text == ""), {})
+    nested = ~column.map(pd.api.types.is_scalar).astype(bool)
+    text = column.mask(nested).astype("str").str.strip()
+    return Coerced(text.mask(text == ""), {TEXT: nested})
 
 
 def to_number(column: pd.Series) -> Coerced:

@@ -164,13 +164,14 @@ def violation_where(mask: pd.Series, rows: pd.DataFrame, column: str, rule: str)
     examples = []
     for place in hits[:EXAMPLES]:
         value = rows.at[place, column]
-        shown = "(missing)" if pd.isna(value) else _short(value)
         name = f", {_short(rows.at[place, 'application_id'])}" if has_id else ""
-        examples.append(f"{shown} (row {place + 1}{name})")
+        examples.append(f"{_short(value)} (row {place + 1}{name})")
     return [Violation(column, rule, len(hits), tuple(examples))]
 
 
 def _short(value: object) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return "(missing)"
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else text[:37] + "…"
 

@@ -65,7 +65,7 @@ def looks_like_lending_club(columns: Iterable[str]) -> bool:
 def map_lending_club(raw: pd.DataFrame, *, outcome_days: int) -> Mapped:
     """Return the settled loans in a LendingClub frame, one application a row.
 
-    Rows without amount, income, issue date or a debt ratio within 0–100 per cent, and loans still open,
+    Rows without amount, income, issue date or a debt ratio within 0–100 per cent, and open loans,
     are left out and counted. Raises ValueError if `outcome_days` is below one.
     """
     if outcome_days < 1:

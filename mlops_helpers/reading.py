@@ -70,7 +70,9 @@ def _bytes(path: Path) -> bytes:
 
 def _parquet(path: Path, content: bytes) -> pd.DataFrame:
     try:
-        return parquet.read_table(io.BytesIO(content)).to_pandas()
+        table = parquet.ParquetFile(io.BytesIO(content)).read()
+        _check_header(path, table.column_names)
+        return table.to_pandas()
     except (arrow.ArrowException, OSError):
         reason = "begins like Parquet but is damaged or cut short; copy or export it again"
         raise _fault(path, reason) from None

@@ -73,6 +73,9 @@ def test_the_frame_given_is_left_alone(frame):
         ("loan_purpose", None, "must not be missing"),
         ("home_ownership", "  ", "must not be missing"),
         ("application_id", None, "must not be missing"),
+        ("application_id", ["A", "B"], "must be plain text"),
+        ("loan_purpose", {"a": 1}, "must be plain text"),
+        ("annual_income", [1, 2], "must be a number"),
         ("applied_at", "2023-05-03 12:00", "must say its time zone"),
         ("applied_at", "03.05.2023", "ISO 8601"),
         ("applied_at", "1871-05-03", "must lie between 1980 and 2100"),
@@ -88,7 +91,7 @@ def test_the_frame_given_is_left_alone(frame):
 )
 def test_one_wrong_cell(frame, column, value, words):
     """One cell, one violation: its column, its rule, its row and its application."""
-    frame.loc[17, column] = value
+    frame.at[17, column] = value
     (violation,) = broken(frame).values()
     assert violation.column == column
     assert words in violation.rule

@@ -4,6 +4,8 @@ import gzip
 import zipfile
 
 import pandas as pd
+import pyarrow as arrow
+import pyarrow.parquet as parquet
 import pytest
 
 from mlops_helpers.contracts import ContractError
@@ -116,3 +118,10 @@ def test_parquet_cut_short(tmp_path, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     assert "damaged or cut short" in refusal(path)
+
+
+def test_parquet_with_a_column_twice(tmp_path):
+    """Parquet allows it; which one would be meant?"""
+    values = arrow.array([1, 2])
+    parquet.write_table(arrow.table([values, values], names=["a", "a"]), tmp_path / "a.parquet")
+    assert "names a column twice ('a')" in refusal(tmp_path / "a.parquet")

@@ -14,7 +14,6 @@ from mlops_helpers.simulation import (
     LABEL_DELAY,
     PURPOSE_SHARES,
     portfolio_truth,
-    risk_effects,
     simulate_applications,
     simulate_portfolio,
     true_default_probability,
@@ -162,23 +161,6 @@ def test_broken_feed_breaks_one_column_only():
     truth = true_default_probability(broken, scenario="broken feed")
     assert truth[lost].isna().all()
     np.testing.assert_allclose(truth[~lost], true_default_probability(quiet)[~lost])
-
-
-def test_the_truth_is_the_logistic_of_its_effects():
-    """The documented terms add up to the logit, with no term left over."""
-    frame = draw(200)
-    logit = risk_effects(frame).sum(axis=1)
-    np.testing.assert_allclose(true_default_probability(frame), 1 / (1 + np.exp(-logit)))
-
-
-def test_interactions_need_both_sides():
-    """A heavy debt alone or a big loan alone adds nothing to the term of both."""
-    frame = draw(1).loc[[0, 0, 0]].reset_index(drop=True)
-    frame["annual_income"] = 50_000.0
-    frame["debt_to_income_ratio"] = [0.4, 0.1, 0.4]
-    frame["loan_amount"] = [5_000.0, 30_000.0, 30_000.0]
-    effect = risk_effects(frame)["debt_and_loan"]
-    assert effect[0] == effect[1] == 0 < effect[2]
 
 
 def test_purpose_shares_add_up():
