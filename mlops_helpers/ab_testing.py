@@ -24,6 +24,7 @@ __all__ = [
     "SrmCheck",
     "analyze",
     "check_ratio",
+    "contenders",
     "plan_sentence",
     "power",
     "power_table",
@@ -72,6 +73,23 @@ class Analysis:
     left_out: dict[str, int]
     effects: pd.DataFrame = field(compare=False)
     arms: pd.DataFrame = field(compare=False)
+
+
+def contenders(
+    *, champion: int | None, challenger: int | None, previous: int | None
+) -> tuple[int, int]:
+    """Versions of control and treatment: what served before, and the newer one.
+
+    A challenger that was not promoted is tested against the champion; without one, the champion is
+    tested against the version that served before it. Raises ValueError when there is no pair.
+    """
+    pair = (champion, challenger) if challenger is not None else (previous, champion)
+    if None in pair or pair[0] == pair[1]:
+        raise ValueError(
+            f"champion is {champion}, challenger {challenger}, previous {previous}: an experiment "
+            "needs two versions. Train a challenger first (notebook 04)."
+        )
+    return pair
 
 
 def check_ratio(

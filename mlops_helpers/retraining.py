@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from mlops_helpers.business import UNKNOWN, Interval, in_words
+from mlops_helpers.business import UNKNOWN, Interval, in_words, profit_interval
 from mlops_helpers.judging import Margins, Verdict, judge
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Reason",
     "RetrainingPolicy",
     "Verdict",
+    "calibration_gap",
     "decide",
     "judge",
 ]
@@ -41,7 +44,7 @@ class RetrainingPolicy:
     max_drifted_share: float = 0.3
     max_auc_drop: float = 0.02
     max_calibration_gap: float = 0.02
-    max_age_days: float = 365.0
+    max_age_days: float = 730.0
     min_new_rows: int = 1000
     min_days_since_training: float = 30.0
 
@@ -116,6 +119,15 @@ class Decision:
         if unmet:
             return "Do not retrain yet: " + "; ".join(r.text for r in unmet) + "."
         return "Do not retrain: no trigger fired."
+
+
+def calibration_gap(outcome: ArrayLike, probability: ArrayLike) -> Interval:
+    """Observed default rate minus mean predicted probability, with its 95 % interval.
+
+    Above 0 the model promises too little risk, below 0 too much. Unknown with fewer than two rows;
+    raises ValueError for missing values.
+    """
+    return profit_interval(np.asarray(outcome, dtype=float) - np.asarray(probability, dtype=float))
 
 
 def decide(evidence: Evidence, policy: RetrainingPolicy) -> Decision:

@@ -16,6 +16,7 @@ from mlops_helpers.ab_testing import (
     Experiment,
     analyze,
     check_ratio,
+    contenders,
     plan_sentence,
     power,
     power_table,
@@ -131,6 +132,23 @@ def test_a_plan_becomes_plain_values():
     values = PLAN.to_dict()
     again = {**values, "arms": tuple(values["arms"]), "split": tuple(values["split"])}
     assert Experiment(**again) == PLAN
+
+
+def test_control_is_what_served_before():
+    """After a promotion the previous version is control, after a refusal the champion."""
+    assert contenders(champion=2, challenger=None, previous=1) == (1, 2)
+    assert contenders(champion=1, challenger=2, previous=None) == (1, 2)
+    assert contenders(champion=3, challenger=4, previous=2) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "previous"),
+    [(1, None, None), (None, 1, None), (None, None, None), (1, 1, None)],
+)
+def test_one_version_is_no_experiment(champion, challenger, previous):
+    """Without two versions the way out is named."""
+    with pytest.raises(ValueError, match="Train a challenger first"):
+        contenders(champion=champion, challenger=challenger, previous=previous)
 
 
 # --- planning -----------------------------------------------------------------------------------

@@ -7,7 +7,14 @@ from sklearn.metrics import roc_auc_score
 from mlops_helpers import judging, retraining
 from mlops_helpers.business import Interval
 from mlops_helpers.delong import auc_difference, auc_drop, auc_interval
-from mlops_helpers.retraining import Evidence, Margins, RetrainingPolicy, decide, judge
+from mlops_helpers.retraining import (
+    Evidence,
+    Margins,
+    RetrainingPolicy,
+    calibration_gap,
+    decide,
+    judge,
+)
 
 POLICY = RetrainingPolicy()
 ALLOWED = {"new_rows": 5000.0, "days_since_training": 200.0}
@@ -96,6 +103,17 @@ def test_impossible_input_is_named(label, score, said):
         auc_interval(label, score)
 
 
+def test_calibration_gap_has_a_sign_and_an_interval():
+    """Too little promised risk is a positive gap; honest probabilities have 0 inside."""
+    label, *_ = scored()
+    honest = np.full(label.size, label.mean())
+    found, timid = calibration_gap(label, honest), calibration_gap(label, honest / 2)
+    assert found.low < 0 < found.high
+    assert timid.value == pytest.approx(label.mean() / 2)
+    assert timid.low > 0
+    assert not calibration_gap([], []).known
+
+
 # --- the decision -------------------------------------------------------------------------------
 
 
@@ -113,7 +131,7 @@ def test_nothing_wrong_means_no_training():
         ({"auc_drop": Interval(0.05, 0.01, 0.09, 900)}, "AUC drop since the holdout"),
         ({"calibration_gap": Interval(0.04, 0.02, 0.06, 900)}, "calibration gap"),
         ({"calibration_gap": Interval(-0.04, -0.06, -0.02, 900)}, "calibration gap"),
-        ({"age_days": 400.0}, "age of the model in days"),
+        ({"age_days": 800.0}, "age of the model in days"),
     ],
 )
 def test_each_trigger_retrains_alone(found, name):
