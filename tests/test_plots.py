@@ -310,6 +310,20 @@ def test_registry_status_says_who_serves_and_what_stands_by(kept, finding):
     assert sum(text.get_text() in ("v1", "v2", "v3") for text in ax.texts) == len(kept)
 
 
+def test_two_amounts_of_money_are_no_formula():
+    """matplotlib would set what stands between two dollar signs as mathematics."""
+    ax = plots.ab_effect(EFFECT)
+    written = [ax.title, ax._left_title, *ax.texts]
+    assert not any(text.get_parse_math() for text in written)
+
+
+def test_a_window_is_written_beneath_its_name():
+    """Rows of one name from two windows can be told apart."""
+    frame = IMPACT.assign(window=["Dec 2023", None])
+    labels = [label.get_text() for label in plots.business_impact(frame).get_yticklabels()]
+    assert labels == ["approve all\nDec 2023", "cut-off"]
+
+
 def test_neighbouring_groups_differ_by_more_than_colour():
     """Every colour comes with a marker, a hatch and a line of its own."""
     looks = list(zip(base.COLOURS, base.MARKERS, base.HATCHES, map(str, base.LINES), strict=True))

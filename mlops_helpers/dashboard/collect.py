@@ -13,6 +13,7 @@ import pandas as pd
 
 from mlops_helpers.business import CostModel
 from mlops_helpers.dashboard import impact
+from mlops_helpers.dashboard.impact import months
 
 BINS = 20
 
@@ -69,30 +70,22 @@ def collect(
 
 
 def _performance(status: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
-    """`name, version, rows, value, low, high`: holdout from the registry, live from the log."""
-    holdout = status.rename(columns={"auc": "value"}).assign(rows="holdout")
+    """`name, window, version, rows, value, low, high`: registry's holdout, then live from the log.
+
+    A live row of a version that did not serve then is the same loans, judged by the newer model.
+    """
+    holdout = status.rename(columns={"auc": "value"}).assign(rows="holdout", window=None)
     live = stored[stored["subject"].fillna("") == ""].rename(columns={"model_version": "version"})
-    if len(live):
-        live = live.assign(rows=_span(live["window_start"], live["window_end"]))
-    columns = ["version", "rows", "value", "low", "high"]
-    frame = pd.concat(
-        [part[columns] for part in (holdout, live) if len(part)] or [pd.DataFrame(columns=columns)],
-        ignore_index=True,
-    )
+    spans = [months(*ends) for ends in zip(live["window_start"], live["window_end"], strict=True)]
+    live = live.assign(rows="live", window=pd.Series(spans, index=live.index, dtype="object"))
+    columns = ["version", "rows", "window", "value", "low", "high"]
+    parts = [part[columns] for part in (holdout, live) if len(part)]
+    frame = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
     frame = frame.dropna(subset=["value", "version"])
+    frame = frame.sort_values(["version", "rows", "window"], ignore_index=True)
     names = [f"v{v} {rows}" for v, rows in zip(frame["version"], frame["rows"], strict=True)]
-    frame = frame.assign(name=pd.Series(names, index=frame.index, dtype="str"))
-    return frame[["name", *columns]].sort_values(["version", "rows"], ignore_index=True)
-
-
-def _span(start: pd.Series, end: pd.Series) -> list[str]:
-    """Windows in words, the last month included: `live Dec 2023–Jan 2024`."""
-    last = end - pd.Timedelta(days=1)
-    pairs = zip(start, last, strict=True)
-    return [
-        f"live {a:%b %Y}" + (f"–{b:%b %Y}" if (a.year, a.month) != (b.year, b.month) else "")
-        for a, b in pairs
-    ]
+    frame.insert(0, "name", pd.Series(names, index=frame.index, dtype="str"))
+    return frame
 
 
 def _weekly(daily: pd.DataFrame) -> pd.DataFrame:

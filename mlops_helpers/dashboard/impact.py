@@ -17,15 +17,26 @@ from scipy import stats
 from mlops_helpers.business import CostModel, Interval, profit_interval
 from mlops_helpers.plots.base import said
 
-COLUMNS = ["name", "value", "low", "high", "n", "against", "gain", "gain_low", "gain_high"]
+COLUMNS = [
+    "name",
+    "window",
+    "value",
+    "low",
+    "high",
+    "n",
+    "against",
+    "gain",
+    "gain_low",
+    "gain_high",
+]
 
 
 def compare(rows: pd.DataFrame, plans: list[dict[str, Any]], costs: CostModel) -> pd.DataFrame:
     """One row a policy: profit per application with 95 % interval, and the gain over a baseline.
 
     `rows` are predictions with outcomes where known (`PredictionLog.window()`), `plans` the stored
-    experiments. Columns: name, value, low, high, n, against (the baseline's name or missing), gain,
-    gain_low, gain_high. Only months are counted whose approved loans all have their outcome.
+    experiments. Columns: `COLUMNS`; `against` is the baseline's name, missing for the baselines
+    themselves. Only months are counted whose approved loans all have their outcome.
     """
     found: list[dict[str, Any]] = []
     advised = rows[rows["experiment"].isna()]
@@ -43,11 +54,11 @@ def finding(frame: pd.DataFrame) -> str:
         best = frame.loc[frame["value"].idxmax()]
         return f"{best['name']}: {said(best['value'], '$')} an application"
     last = compared.iloc[-1]
-    verb = "earns" if last["gain"] >= 0 else "loses"
-    low, high = sorted([last["gain_low"], last["gain_high"]])
-    sure = "" if low > 0 or high < 0 else " – not decided"
+    more = "more" if last["gain"] >= 0 else "less"
+    low, high = float(last["gain_low"]), float(last["gain_high"])
+    sure = "" if low > 0 or high < 0 else ", not decided"
     return (
-        f"{last['name']} {verb} {said(abs(last['gain']), '$')} an application against "
+        f"{last['name']} earns {said(abs(last['gain']), '$')} {more} an application than "
         f"{last['against']} [{said(low, '$')}, {said(high, '$')}]{sure}"
     )
 
@@ -58,14 +69,14 @@ def _advised(rows: pd.DataFrame, version: str, costs: CostModel) -> list[dict[st
         return []
     everything = costs.profit(rows["loan_amount"], rows["default"])
     advice = costs.profit(rows["loan_amount"], rows["default"], rows["decision"] == "approve")
-    months = _months(rows)
-    baseline = f"approve all ({months})"
+    window = _window(rows)
     return [
-        _row(baseline, profit_interval(everything)),
+        _row("approve all", window, profit_interval(everything)),
         _row(
-            f"{version} ({months})",
+            version,
+            window,
             profit_interval(advice),
-            baseline,
+            "approve all",
             profit_interval(advice - everything),
         ),
     ]
@@ -74,26 +85,19 @@ def _advised(rows: pd.DataFrame, version: str, costs: CostModel) -> list[dict[st
 def _experiment(rows: pd.DataFrame, plan: dict[str, Any], costs: CostModel) -> list[dict[str, Any]]:
     """Each arm on its own applications; the others against the first."""
     known = _complete_months(rows)
-    profits, names = {}, {}
+    control, found, before = plan["arms"][0], [], None
     for arm in plan["arms"]:
         part = known[known["variant"] == arm]
-        if len(part) >= 2:
-            profits[arm] = costs.profit(
-                part["loan_amount"], part["default"], part["decision"] == "approve"
-            )
-            names[arm] = f"v{part['model_version'].iloc[0]} {arm} ({_months(part)})"
-    control = plan["arms"][0]
-    return [
-        _row(names[arm], profit_interval(profit))
-        if arm == control or control not in profits
-        else _row(
-            names[arm],
-            profit_interval(profit),
-            names[control],
-            _difference(profits[control], profit),
+        if len(part) < 2:
+            continue
+        profit = costs.profit(part["loan_amount"], part["default"], part["decision"] == "approve")
+        name = f"v{part['model_version'].iloc[0]} {arm}"
+        row = (name, _window(part), profit_interval(profit))
+        found.append(
+            _row(*row, before[0], _difference(before[1], profit)) if before else _row(*row)
         )
-        for arm, profit in profits.items()
-    ]
+        before = (name, profit) if arm == control else before
+    return found
 
 
 def _complete_months(rows: pd.DataFrame) -> pd.DataFrame:
@@ -111,11 +115,16 @@ def _difference(control: np.ndarray, treatment: np.ndarray) -> Interval:
 
 
 def _row(
-    name: str, profit: Interval, against: str | None = None, gain: Interval | None = None
+    name: str,
+    window: str,
+    profit: Interval,
+    against: str | None = None,
+    gain: Interval | None = None,
 ) -> dict[str, Any]:
     nothing = float("nan")
     return {
         "name": name,
+        "window": window,
         "value": profit.value,
         "low": profit.low,
         "high": profit.high,
@@ -127,8 +136,13 @@ def _row(
     }
 
 
-def _months(rows: pd.DataFrame) -> str:
-    first, last = rows["scored_at"].min(), rows["scored_at"].max()
-    if (first.year, first.month) == (last.year, last.month):
-        return f"{first:%b %Y}"
-    return f"{first:%b %y}–{last:%b %y}"
+def months(start: pd.Timestamp, end: pd.Timestamp) -> str:
+    """The months of [start, end) in words: `Dec 2023–Jan 2024`, `Aug–Dec 2024`, `Aug 2024`."""
+    last = end - pd.Timedelta(microseconds=1)
+    if (start.year, start.month) == (last.year, last.month):
+        return f"{start:%b %Y}"
+    return f"{start:%b}{'' if start.year == last.year else f'{start: %Y}'}–{last:%b %Y}"
+
+
+def _window(rows: pd.DataFrame) -> str:
+    return months(rows["scored_at"].min(), rows["scored_at"].max() + pd.Timedelta(microseconds=1))

@@ -125,7 +125,7 @@ def _head_panels(figure: Figure, grid: list[Axes]) -> None:
         box = ax.get_position()
         letters = int((box.x1 - left) * WIDTH / LETTER)
         lines = textwrap.wrap(finding, letters)
-        head = {"ha": "left", "va": "bottom", "transform": figure.transFigure}
+        head = {"ha": "left", "va": "bottom", "transform": figure.transFigure, "parse_math": False}
         below = head | {"va": "top"}
         top = box.y1 + 0.05
         question = panel.question if finding != panel.question else ""

@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -161,6 +162,8 @@ def finish(
     letters = max(int(inches / (TITLE * 0.0078)), 20)
     wrapped = "\n".join(textwrap.wrap(title, letters))
     ax.set_title(wrapped, loc="left", fontsize=TITLE, fontweight="bold", pad=10)
+    for text in ax.findobj(Text):
+        text.set_parse_math(False)  # two dollar signs are money here, not a formula
     if x is not None:
         ax.set_xlabel(x, fontsize=LABEL)
     if y is not None:
@@ -199,6 +202,7 @@ def tick_unit(axis: Axis, unit: Unit) -> None:
     if unit == "%":
         axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v * 100:g} %".replace("-", "−")))
     elif unit == "$":
+        axis.set_major_locator(MaxNLocator(6))
         axis.set_major_formatter(FuncFormatter(_money_tick))
     elif unit == "n":
         axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}".replace("-", "−")))
@@ -232,6 +236,15 @@ def when(frame: pd.DataFrame, figure: str) -> tuple[str, pd.Series]:
         f"{figure}: the frame has columns {list(frame.columns)}, "
         f"must have a time column, one of {list(known)}; rename yours."
     )
+
+
+def labels(frame: pd.DataFrame) -> list[str]:
+    """What stands beside each row: its `name`, and beneath it its `window` where there is one."""
+    names = frame["name"].astype(str)
+    if "window" not in frame:
+        return names.tolist()
+    pairs = zip(names, frame["window"], strict=True)
+    return [f"{name}\n{window}" if pd.notna(window) else name for name, window in pairs]
 
 
 def errors(frame: pd.DataFrame) -> np.ndarray:

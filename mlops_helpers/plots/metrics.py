@@ -19,6 +19,7 @@ from mlops_helpers.plots.base import (
     dates,
     errors,
     finish,
+    labels,
     legend,
     need,
     no_data,
@@ -46,6 +47,7 @@ def metric_comparison(
 ) -> Axes:
     """One row per `name` in the given order: `value` with its interval `low`–`high`.
 
+    A column `window` is written beneath the name.
     `best` says which end the title names ("lowest" for a Brier score or a default rate).
     `reference` draws a dashed line (0.5 for an AUC that knows nothing, a gate's limit).
     Rows without an interval (missing low and high) are drawn as a point.
@@ -87,7 +89,7 @@ def metric_comparison(
             color=GREY,
             fontsize=TICK,
         )
-    ax.set_yticks(range(len(frame)), [str(name) for name in frame["name"]])
+    ax.set_yticks(range(len(frame)), labels(frame))
     ax.set_ylim(len(frame) - 0.4, -0.7)
     ax.margins(x=0.12)
     tick_unit(ax.xaxis, unit)

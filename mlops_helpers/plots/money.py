@@ -19,6 +19,7 @@ from mlops_helpers.plots.base import (
     axes,
     errors,
     finish,
+    labels,
     legend,
     need,
     no_data,
@@ -107,7 +108,10 @@ def business_impact(
     what: str = "profit per application",
     title: str | None = None,
 ) -> Axes:
-    """Bars of `value` with intervals `low`–`high` for each named policy (`name`), zero marked."""
+    """Bars of `value` with intervals `low`–`high` for each policy (`name`), zero marked.
+
+    A column `window` is written beneath the name.
+    """
     need(frame, ["name", "value", "low", "high"], "business_impact")
     if frame.empty:
         return no_data(ax, "no outcomes, so no profit")
@@ -136,7 +140,7 @@ def business_impact(
             fontsize=TICK,
         )
     ax.axvline(0, color=BLACK, linewidth=1.2)
-    ax.set_yticks(range(len(rows)), [str(name) for name in rows["name"]])
+    ax.set_yticks(range(len(rows)), labels(rows))
     ax.invert_yaxis()
     ax.margins(x=0.2)
     tick_unit(ax.xaxis, unit)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["registry_status"]
 
 _LOOK = {"champion": (BLUE, "white"), "challenger": (ORANGE, BLACK)}
-_HEADS = {"version": 0.0, "role": 0.17, "model": 0.46, "AUC": 1.0}
+_HEADS = {"version": 0.0, "role": 0.2, "model": 0.5, "AUC": 1.0}
 
 
 def registry_status(
@@ -46,7 +46,7 @@ def registry_status(
     ax.set_xlim(-0.02, 1.02)
     ax.set_ylim(max(len(rows), 3) + 0.6, -0.6)
     for head, at in _HEADS.items():
-        _write(ax, at, 0, "AUC on holdout" if head == "AUC" else head, color=GREY, fontsize=TICK)
+        _write(ax, at, 0, head, color=GREY, fontsize=TICK)
     columns = (rows["version"], rows["alias"], rows["name"], rows["auc"])
     for line, (version, alias, name, auc) in enumerate(zip(*columns, strict=True), start=1):
         roles = _roles(alias)
