@@ -1,0 +1,267 @@
+"""Drift is found where it is, not where it is not, and odd input has a decided answer."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from mlops_helpers.data import FEATURES, simulate_applications
+from mlops_helpers.drift import COLUMNS, LIMITS, Reference, adjust, psi, psi_null
+
+
+def rng(seed=0):
+    """Chance for one test."""
+    return np.random.default_rng(seed)
+
+
+def row(report, feature):
+    """The report's one row for a feature."""
+    found = report.table[report.table["feature"] == feature]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def compared(before, now, **options):
+    """The row of a single column `x`."""
+    reference = Reference.fit(pd.DataFrame({"x": before}))
+    return row(reference.compare(pd.DataFrame({"x": now}), **options), "x")
+
+
+def test_ks_is_that_of_scipy():
+    """Statistic and p-value of a number are SciPy's, exact for small samples."""
+    a, b = rng().normal(size=300), rng(1).normal(0.2, 1, size=200)
+    got = compared(a, b)
+    expected = stats.ks_2samp(a, b, method="exact")
+    assert got["test"] == "KS"
+    assert got["statistic"] == pytest.approx(expected.statistic, abs=1e-12)
+    assert got["p_value"] == pytest.approx(expected.pvalue, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (997, 1000), (2000, 2000), (13000, 40)])
+def test_ks_has_a_p_value_at_any_size(n, m):
+    """No pair of sizes ends in a warning or a missing p-value."""
+    got = compared(rng().normal(size=n), rng(1).normal(size=m))
+    assert 0 < got["p_value"] <= 1
+
+
+def test_chi_square_is_that_of_scipy():
+    """Statistic and p-value of categories are SciPy's where counts are not thin."""
+    a, b = rng().choice(list("abc"), 500), rng(1).choice(list("abc"), 400, p=[0.5, 0.3, 0.2])
+    got = compared(a, b)
+    table = np.array([[np.sum(a == c), np.sum(b == c)] for c in "abc"])
+    expected = stats.chi2_contingency(table, correction=False)
+    assert got["test"] == "chi-square"
+    assert got["statistic"] == pytest.approx(expected.statistic)
+    assert got["p_value"] == pytest.approx(expected.pvalue)
+
+
+def test_psi_by_hand():
+    """The formula, its symmetry, its floor, and no rows."""
+    by_hand = (0.8 - 0.5) * np.log(0.8 / 0.5) + (0.2 - 0.5) * np.log(0.2 / 0.5)
+    assert psi([50, 50], [80, 20]) == pytest.approx(by_hand)
+    assert psi([80, 20], [50, 50]) == pytest.approx(by_hand)
+    assert psi([1, 2, 3], [10, 20, 30]) == pytest.approx(0)
+    assert np.isfinite(psi([10, 0], [0, 10]))
+    assert np.isnan(psi([1, 1], [0, 0]))
+
+
+def test_psi_null_is_what_quiet_samples_give():
+    """Over 400 quiet comparisons the mean index is the null level within Monte Carlo error."""
+    chance = rng(4)
+    got = []
+    for _ in range(400):
+        got.append(compared(chance.normal(size=2000), chance.normal(size=500))["psi"])
+    null = psi_null(10, 2000, 500)
+    assert np.mean(got) == pytest.approx(null, abs=4 * np.std(got) / 20)
+
+
+def test_edges_come_from_the_reference_and_are_open():
+    """Values beyond anything seen before are counted in the outer bins, not dropped."""
+    got = compared(rng().normal(size=1000), np.r_[np.full(500, 1e9), np.full(500, -1e9)])
+    assert got["psi"] == pytest.approx(psi([100] * 10, [500] + [0] * 8 + [500]), rel=0.01)
+
+
+def test_quiet_samples_raise_few_alarms():
+    """Any drifted feature in at most 5 % of quiet comparisons, plus Monte Carlo error."""
+    start = pd.Timestamp("2024-01-01", tz="UTC")
+    alarms = 0
+    for seed in range(60):
+        frame = simulate_applications(900, seed=seed, start=start)
+        report = Reference.fit(frame[list(FEATURES)].head(600)).compare(frame.tail(300))
+        alarms += bool(report.drifted)
+    assert alarms <= 8  # P(more than 8 of 60 at 5 %) is below 1 in 300
+
+
+def test_a_recession_is_found_and_named():
+    """When applicants change, the features that changed are in the list, with a severity."""
+    start = pd.Timestamp("2024-01-01", tz="UTC")
+    quiet = simulate_applications(4000, seed=1, start=start)
+    later = simulate_applications(2000, seed=2, start=start, scenario="recession")
+    report = Reference.fit(quiet[list(FEATURES)]).compare(later)
+    assert "annual_income" in report.drifted
+    assert set(report.table.loc[report.table["drifted"], "severity"]) <= {"low", "medium", "high"}
+    assert tuple(report.table.columns) == COLUMNS
+    assert report.n_reference == 4000
+    assert report.n_current == 2000
+
+
+def test_a_million_rows_do_not_shout():
+    """A shift of a hundredth of a standard deviation is significant and does not matter."""
+    got = compared(rng().normal(size=400_000), rng(1).normal(0.015, 1, size=400_000))
+    assert got["p_adjusted"] < 0.001
+    assert got["severity"] == "none"
+    assert not got["drifted"]
+
+
+def test_a_big_index_on_few_rows_is_no_alarm():
+    """The rule "index above 0.1" cries wolf on most quiet windows of 60 rows; the severity not."""
+    chance = rng(5)
+    got = [compared(chance.normal(size=2000), chance.normal(size=60)) for _ in range(40)]
+    assert np.mean([one["psi"] > 0.1 for one in got]) > 0.5
+    assert np.mean([one["drifted"] for one in got]) < 0.2
+
+
+def test_severity_grows_with_the_effect():
+    """The same evidence, larger moves: low, medium, high."""
+    base = rng().normal(size=20_000)
+    shifts = (0.0, 0.2, 0.45, 1.0)
+    got = [compared(base, rng(1).normal(s, 1, size=20_000))["severity"] for s in shifts]
+    assert got == ["none", "low", "medium", "high"]
+    assert [name for _, name in LIMITS] == ["high", "medium", "low"]
+
+
+def test_new_and_vanished_categories_are_named():
+    """A category that was never seen and one that is gone stand in the note."""
+    got = compared(["a"] * 300 + ["b"] * 300, ["a"] * 200 + ["c"] * 200)
+    assert got["note"] == "new: c; vanished: b"
+    assert got["severity"] == "high"
+
+
+def test_thin_categories_are_counted_together():
+    """A dozen categories of a few rows each do not make a test of nothing significant."""
+    names = [f"c{i}" for i in range(12)]
+    a, b = ["big"] * 500 + names * 2, ["big"] * 500 + names
+    assert compared(a, b)["p_value"] > 0.01
+    rare = compared(["a"] * 200, ["a"] * 199 + ["b"])
+    assert rare["p_value"] == pytest.approx(1.0)
+    assert not rare["drifted"]
+
+
+def test_missing_shares_have_a_row_of_their_own():
+    """Values that stop coming are drift though the values that come are the same."""
+    x = rng().normal(size=2000)
+    now = rng(1).normal(size=2000)
+    now[:600] = np.nan
+    report = Reference.fit(pd.DataFrame({"x": x})).compare(pd.DataFrame({"x": now}))
+    assert not row(report, "x")["drifted"]
+    gone = row(report, "x missing")
+    assert gone["drifted"]
+    assert gone["note"] == "0.0% before, 30.0% now"
+
+
+def test_missing_on_both_sides_is_no_data_and_not_drift():
+    """A column that never held a value says "no data", once."""
+    frame = pd.DataFrame({"x": np.full(100, np.nan), "y": rng().normal(size=100)})
+    report = Reference.fit(frame).compare(frame)
+    assert report.table["feature"].tolist() == ["x", "y"]
+    assert row(report, "x")["severity"] == "no data"
+    assert row(report, "x")["note"] == "no values on both sides"
+    assert report.drifted == []
+    assert report.share_drifted == 0
+
+
+@pytest.mark.parametrize(("before", "now"), [(1.0, np.nan), (np.nan, 1.0)])
+def test_values_that_all_vanish_or_appear_are_drift(before, now):
+    """All missing on one side: the values have no data, the missing share has drifted."""
+    frame = pd.DataFrame({"x": np.full(200, before)})
+    report = Reference.fit(frame).compare(pd.DataFrame({"x": np.full(200, now)}))
+    assert row(report, "x")["severity"] == "no data"
+    assert row(report, "x missing")["severity"] == "high"
+
+
+def test_an_empty_window_is_no_data():
+    """No rows are no evidence: every feature says so, and there is no share to report."""
+    report = Reference.fit(pd.DataFrame({"x": [1.0, 2.0], "k": ["a", "b"]})).compare(
+        pd.DataFrame({"x": [], "k": []})
+    )
+    assert report.table["severity"].tolist() == ["no data", "no data"]
+    assert np.isnan(report.share_drifted)
+
+
+def test_one_row_and_constants_have_an_answer():
+    """A single row is no drift; a constant that stays is none; one that moves is."""
+    assert not compared(rng().normal(size=500), [0.1])["drifted"]
+    assert not compared([3.0] * 500, [3.0] * 400)["drifted"]
+    for other in (2.0, 4.0):
+        assert compared([3.0] * 500, [other] * 400)["severity"] == "high"
+    assert not compared(["a"] * 500, ["a"] * 400)["drifted"]
+
+
+def test_infinite_values_are_values():
+    """Infinity is larger than everything, and is compared as such."""
+    got = compared(rng().normal(size=500), np.r_[rng(1).normal(size=250), np.full(250, np.inf)])
+    assert got["severity"] == "high"
+
+
+def test_a_column_that_is_gone_or_of_another_type_has_drifted():
+    """A broken feed is reported by name, not raised and not skipped."""
+    reference = Reference.fit(pd.DataFrame({"x": [1.0, 2.0] * 50, "k": ["a", "b"] * 50}))
+    report = reference.compare(pd.DataFrame({"x": ["1", "2"]}))
+    assert row(report, "x")["note"] == "numbers before, str now"
+    assert row(report, "k")["note"] == "the column is gone"
+    assert report.table["severity"].tolist() == ["high", "high"]
+    window = pd.Timestamp("2024-01-01", tz="UTC")
+    rows = report.metric_rows(window_start=window, window_end=window, model_version=1)
+    assert rows["value"].notna().all()
+
+
+def test_true_and_false_are_categories():
+    """A yes/no column is compared by its shares."""
+    got = compared([True] * 300 + [False] * 100, [True] * 100 + [False] * 300)
+    assert got["test"] == "chi-square"
+    assert got["drifted"]
+
+
+def test_a_reference_can_take_columns_from_other_rows():
+    """Scores come from a sample of their own; each feature keeps its own size."""
+    x = pd.DataFrame({"x": rng().normal(size=1000)})
+    p = pd.DataFrame({"probability": rng().beta(2, 8, size=100)})
+    reference = Reference.fit(x).extended(p)
+    report = reference.compare(pd.concat([x.head(100), p], axis=1))
+    assert report.table["feature"].tolist() == ["x", "probability"]
+    assert row(report, "x")["psi_null"] == pytest.approx(9 * (1 / 1000 + 1 / 100))
+    assert row(report, "probability")["psi_null"] == pytest.approx(9 * (1 / 100 + 1 / 100))
+
+
+def test_impossible_references_are_refused():
+    """No rows, one bin and columns of times are named."""
+    with pytest.raises(ValueError, match="no rows"):
+        Reference.fit(pd.DataFrame({"x": []}))
+    with pytest.raises(ValueError, match="bins == 1"):
+        Reference.fit(pd.DataFrame({"x": [1.0]}), bins=1)
+    with pytest.raises(ValueError, match="'when' holds times"):
+        Reference.fit(pd.DataFrame({"when": [pd.Timestamp("2024-01-01", tz="UTC")]}))
+
+
+def test_adjusted_p_values():
+    """Holm's and Benjamini-Hochberg's by hand; missing ones stay out of the count."""
+    p = [0.01, np.nan, 0.04, 0.03]
+    np.testing.assert_allclose(adjust(p, "holm"), [0.03, np.nan, 0.06, 0.06])
+    np.testing.assert_allclose(adjust(p, "fdr_bh"), [0.03, np.nan, 0.04, 0.04])
+    np.testing.assert_allclose(adjust(p, "none"), p)
+    assert np.isnan(adjust([np.nan])).all()
+    with pytest.raises(ValueError, match="'bonferroni'"):
+        adjust(p, "bonferroni")
+
+
+def test_the_report_becomes_metric_rows():
+    """Each tested feature's index with its null level, and the share that drifted."""
+    frame = pd.DataFrame({"x": rng().normal(size=500), "none": np.nan})
+    report = Reference.fit(frame).compare(frame.assign(x=frame["x"] + 1))
+    start, end = pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-02-01", tz="UTC")
+    rows = report.metric_rows(window_start=start, window_end=end, model_version=7)
+    assert rows["metric"].tolist() == ["psi", "share_drifted"]
+    assert rows["subject"].tolist() == ["x", ""]
+    assert rows["severity"].tolist() == ["high", "none"]
+    assert rows["value"].iloc[1] == 1.0
+    assert rows["reference"].iloc[0] == pytest.approx(psi_null(10, 500, 500))
