@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mlops_helpers.executing import Progress, execute, write_html
+from mlops_helpers.executing import Progress, execute
 from mlops_helpers.fingerprints import (
     Facts,
     Failure,
@@ -26,6 +26,7 @@ from mlops_helpers.fingerprints import (
     read_memory,
     write_memory,
 )
+from mlops_helpers.pages import write_html
 from mlops_helpers.parameters import Notebook, Refused, match_parameters, read_notebook
 from mlops_helpers.places import (
     PHASES,

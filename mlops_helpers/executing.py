@@ -67,27 +67,6 @@ def execute(
     return Execution(time.monotonic() - begun, failure)
 
 
-def write_html(notebook: Path, target: Path) -> None:
-    """Write `notebook` as one HTML file that asks for nothing from the network."""
-    import nbformat
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(
-        mathjax_url="",
-        require_js_url="",
-        jquery_url="",
-        mermaid_js_url="",
-        widget_renderer_url="",
-        jupyter_widgets_base_url="",
-        embed_images=True,
-        sanitize_html=False,
-    )
-    content = nbformat.read(notebook, as_version=4)
-    content.metadata.pop("widgets", None)  # their scripts would come from the network
-    body, _ = exporter.from_notebook_node(content, {"metadata": {"name": notebook.stem}})
-    write_atomically(target, body)
-
-
 class Progress:
     """Which notebook, which cell, how long: one moving line on a terminal, plain lines elsewhere.
 
