@@ -31,7 +31,7 @@ from mlops_helpers.gate import (
     unseen_rows,
 )
 from mlops_helpers.model_files import read_model
-from mlops_helpers.tracking import SIGNATURE, TrainedRun
+from mlops_helpers.tracking import MODEL_FILE, SIGNATURE, TrainedRun
 from mlops_helpers.versions import HISTORY, RegistryError, UnknownModelError, Versions, moment
 
 __all__ = [
@@ -50,7 +50,6 @@ ALIASES: tuple[Literal["champion", "challenger", "previous"], ...] = (
 )
 MARGIN = 0.02
 """AUC that a new champion must surely not lose on the same rows."""
-MODEL_FILE = "model.skops"
 STATUS = ["version", "alias", "name", "auc", "low", "high", "gate", "created", "run_id"]
 
 

@@ -13,13 +13,16 @@ import hashlib
 import json
 import logging
 import os
+import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import mlflow.artifacts
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
@@ -43,24 +46,28 @@ from sklearn.pipeline import Pipeline
 from mlops_helpers import __version__
 from mlops_helpers.data import FEATURES, NUMERIC, TARGET, Split
 from mlops_helpers.features import as_features, build_pipeline
-from mlops_helpers.model_files import types_to_vouch
+from mlops_helpers.model_files import read_model, types_to_vouch
 from mlops_helpers.performance import evaluate
 
 __all__ = [
     "EXPERIMENT",
+    "MODEL_FILE",
     "SAMPLE_FILE",
     "SIGNATURE",
     "Candidate",
     "TrainedRun",
+    "artifact_folder",
     "compare_runs",
     "connect",
     "content_digest",
+    "load_logged",
     "train_and_log",
 ]
 
 EXPERIMENT = "credit-risk"
 SAMPLE_FILE = "evidence/sample.json"
 """Artifact of a run: rows of the holdout with the probabilities the fitted pipeline gave them."""
+MODEL_FILE = "model.skops"
 SAMPLE_ROWS = 50
 FOLDS = 4
 PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
@@ -202,6 +209,31 @@ def compare_runs(
 def _finished(client: MlflowClient, experiment_id: str) -> list[Run]:
     order = ["attributes.start_time DESC"]
     return client.search_runs([experiment_id], "attributes.status = 'FINISHED'", order_by=order)
+
+
+def load_logged(run: TrainedRun | str, *, tracking_uri: str) -> Pipeline:
+    """The fitted pipeline that a run (or its id) stored, read with reviewed types only."""
+    client = connect(tracking_uri)
+    outputs = client.get_run(run if isinstance(run, str) else run.run_id).outputs
+    if outputs is None or not outputs.model_outputs:
+        raise LookupError(f"{run} logged no model. Train it with train_and_log.")
+    logged = client.get_logged_model(outputs.model_outputs[-1].model_id)
+    with artifact_folder(logged.artifact_location, tracking_uri=tracking_uri) as folder:
+        return read_model(folder / MODEL_FILE)
+
+
+@contextmanager
+def artifact_folder(address: str, *, tracking_uri: str) -> Iterator[Path]:
+    """The files at an artifact address: where they lie, or a copy of them if on a server."""
+    local = address.startswith(("file:", "/")) or re.match(r"[A-Za-z]:[\\/]", address)
+    with tempfile.TemporaryDirectory() as copies:
+        yield Path(
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=address,
+                dst_path=None if local else copies,
+                tracking_uri=tracking_uri,
+            )
+        )
 
 
 def content_digest(frame: pd.DataFrame) -> str:

@@ -15,14 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import mlflow.artifacts
 import pandas as pd
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 
-from mlops_helpers.tracking import SAMPLE_FILE, connect
+from mlops_helpers.tracking import SAMPLE_FILE, artifact_folder, connect
 
 __all__ = ["HISTORY", "RegistryError", "UnknownModelError", "Versions", "moment"]
 
@@ -121,14 +120,8 @@ class Versions:
     def folder(self, version: int) -> Iterator[Path]:
         """The files of a version: where they lie, or a copy of them if they are on a server."""
         address = self.client.get_model_version_download_uri(self.name, str(version))
-        with tempfile.TemporaryDirectory() as copies:
-            yield Path(
-                mlflow.artifacts.download_artifacts(
-                    artifact_uri=address,
-                    dst_path=None if _is_local(address) else copies,
-                    tracking_uri=self.tracking_uri,
-                )
-            )
+        with artifact_folder(address, tracking_uri=self.tracking_uri) as folder:
+            yield folder
 
     def sample(self, version: int) -> tuple[pd.DataFrame, list[float]]:
         """The stored sample rows of a version and the probabilities they got at training time."""
@@ -179,10 +172,6 @@ def moment(when: pd.Timestamp | None) -> pd.Timestamp:
     if at.tzinfo is None:
         raise ValueError(f"when == {at}, must carry a time zone; use tz='UTC'.")
     return at.tz_convert("UTC")
-
-
-def _is_local(address: str) -> bool:
-    return address.startswith(("file:", "/")) or re.match(r"[A-Za-z]:[\\/]", address) is not None
 
 
 @contextmanager

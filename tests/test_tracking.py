@@ -17,7 +17,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from mlops_helpers.data import FEATURES
-from mlops_helpers.model_files import UntrustedTypeError, read_model
+from mlops_helpers.model_files import UntrustedTypeError
 from mlops_helpers.registry import Registry
 from mlops_helpers.tracking import (
     SAMPLE_FILE,
@@ -25,6 +25,7 @@ from mlops_helpers.tracking import (
     compare_runs,
     connect,
     content_digest,
+    load_logged,
     train_and_log,
 )
 from tests.loans_on_record import LOGISTIC, make_record, small_split
@@ -75,9 +76,7 @@ def test_the_stored_model_gives_the_stored_predictions(record):
     path = client.download_artifacts(run.run_id, SAMPLE_FILE)
     sample = json.loads(Path(path).read_text(encoding="utf-8"))
     assert list(sample["features"]) == list(FEATURES)
-    model_id = run.model_uri.removeprefix("models:/")
-    folder = client.get_logged_model(model_id).artifact_location.removeprefix("file://")
-    pipeline = read_model(Path(folder) / "model.skops")
+    pipeline = load_logged(run, tracking_uri=record.tracking_uri)
     again = pipeline.predict_proba(pd.DataFrame(sample["features"]))[:, 1]
     np.testing.assert_allclose(again, sample["probability"], atol=1e-12)
 
