@@ -11,6 +11,8 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from mlops_helpers.parameters import read_notebook
+from mlops_helpers.places import PHASES, notebooks_folder
 from tests.notebooks import house_format as words_of
 from tests.notebooks import house_outputs as stored
 from tests.notebooks.samples import (
@@ -25,15 +27,7 @@ from tests.notebooks.samples import (
     shown,
 )
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-CORE = (
-    "01_experiment_tracking",
-    "02_model_registry",
-    "03_monitoring",
-    "04_retraining",
-    "05_ab_testing",
-    "06_dashboard",
-)
+NOTEBOOKS = notebooks_folder()  # the project's own, unless MLOPS_NOTEBOOKS names others
 Rule = Callable[..., list[str]]
 RULES: tuple[Rule, ...] = (
     words_of.one_title,
@@ -68,7 +62,7 @@ def faults(rule: Rule, notebook: NotebookNode, folder: Path) -> list[str]:
 
 def test_the_six_core_notebooks_are_there():
     """The course is complete: its six phases have a notebook each."""
-    assert set(CORE) <= {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
+    assert set(PHASES) <= {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -77,6 +71,12 @@ def test_notebook_keeps(path: Path, rule: Rule):
     """A notebook keeps each rule of the house format."""
     found = faults(rule, nbformat.read(path, as_version=4), path.parent)
     assert not found, f"{path.name}, {rule.__doc__}\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_parameters_are_sound(path: Path):
+    """The runner accepts the notebook: parameters are plain values, and none is assigned again."""
+    assert read_notebook(path).parameters
 
 
 def edit(name: str, old: str, new: str) -> Callable[[NotebookNode], None]:
