@@ -80,7 +80,7 @@ def simulate_applications(
     if months < 1:
         raise ValueError(f"months == {months}, must be at least 1.")
     begin = _month_start(start)
-    return _draw(
+    drawn = _draw(
         n,
         rng=np.random.default_rng(seed),
         begin=begin,
@@ -88,6 +88,7 @@ def simulate_applications(
         names=names,
         prefix=f"S{seed}",
     )
+    return _settle(drawn, names=names)
 
 
 def simulate_portfolio(*, seed: int = 42, per_month: int = 1000) -> pd.DataFrame:
@@ -97,20 +98,22 @@ def simulate_portfolio(*, seed: int = 42, per_month: int = 1000) -> pd.DataFrame
     own, so no two months are the same draw. Columns as in `simulate_applications`.
     """
     children = np.random.SeedSequence(seed).spawn(PORTFOLIO_MONTHS)
-    parts = []
+    worlds: dict[tuple[str, ...], list[pd.DataFrame]] = {("quiet",): [], AFTER_CHANGE: []}
     for month, child in enumerate(children):
         begin = PORTFOLIO_START + pd.DateOffset(months=month)
-        parts.append(
+        names = AFTER_CHANGE if begin >= CHANGE_AT else ("quiet",)
+        worlds[names].append(
             _draw(
                 per_month,
                 rng=np.random.default_rng(child),
                 begin=begin,
                 end=begin + pd.DateOffset(months=1),
-                names=AFTER_CHANGE if begin >= CHANGE_AT else ("quiet",),
+                names=names,
                 prefix=f"P{seed}",
             )
         )
-    return pd.concat(parts, ignore_index=True)
+    settled = [_settle(pd.concat(parts), names=names) for names, parts in worlds.items()]
+    return pd.concat(settled, ignore_index=True)
 
 
 def portfolio_truth(frame: pd.DataFrame) -> pd.Series:
@@ -154,21 +157,26 @@ def _draw(
     names: tuple[str, ...],
     prefix: str,
 ) -> pd.DataFrame:
-    """Draw applicants, then their times, then their defaults; break the feed last."""
+    """Draw applicants and times, and the luck that will settle their loans."""
     frame = _applicants(n, rng=rng, recession="recession" in names)
     seconds = np.sort(rng.integers(0, int((end - begin).total_seconds()), size=n))
     applied_at = pd.Series(begin.as_unit("us") + pd.to_timedelta(seconds, unit="s").as_unit("us"))
-    luck, lost = rng.random(n), rng.random(n) < LOST_BY_BROKEN_FEED
-    world = tuple(name for name in names if name != "broken feed") or ("quiet",)
-    default = luck < true_default_probability(frame, scenario=world).to_numpy()
-    if "broken feed" in names:
-        in_per_cent = frame["debt_to_income_ratio"] * 100
-        frame["debt_to_income_ratio"] = in_per_cent.round(2).mask(lost)
     ids = [f"{prefix}-{begin:%Y%m}-{number:05d}" for number in range(1, n + 1)]
     frame.insert(0, "application_id", pd.Series(ids, dtype="str"))
     frame.insert(1, "applied_at", applied_at)
-    frame["default"] = default.astype("int64")
-    frame["outcome_at"] = applied_at + LABEL_DELAY.as_unit("us")
+    return frame.assign(luck=rng.random(n), lost=rng.random(n) < LOST_BY_BROKEN_FEED)
+
+
+def _settle(drawn: pd.DataFrame, *, names: tuple[str, ...]) -> pd.DataFrame:
+    """Let default who is to default in the world of `names`; then break the feed."""
+    frame = drawn.drop(columns=["luck", "lost"])
+    world = tuple(name for name in names if name != "broken feed")
+    probability = true_default_probability(frame, scenario=world)
+    if "broken feed" in names:
+        in_per_cent = (frame["debt_to_income_ratio"] * 100).round(2)
+        frame["debt_to_income_ratio"] = in_per_cent.mask(drawn["lost"])
+    frame["default"] = (drawn["luck"] < probability).astype("int64")
+    frame["outcome_at"] = frame["applied_at"] + LABEL_DELAY.as_unit("us")
     return frame
 
 
