@@ -61,7 +61,7 @@ def tidy(notebook: Any) -> Any:  # noqa: ANN401 - a NotebookNode
         del notebook.metadata[key]
     notebook.metadata.update(METADATA)
     for cell in notebook.cells:
-        for key in ("execution", "papermill", "collapsed", "scrolled"):
+        for key in ("execution", "papermill", "collapsed", "scrolled", "lines_to_next_cell"):
             cell.metadata.pop(key, None)
         if not cell.metadata.get("tags", True):
             del cell.metadata["tags"]
