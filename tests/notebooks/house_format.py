@@ -19,7 +19,7 @@ WORDS_PER_LINE = 8
 FEWEST_WORDS = 5  # that make a reason
 QUESTIONS = (3, 5)
 PARAMETERS = (("applications", "str"), ("seed", "int"), ("outputs", "str"))
-REQUIRED = (  # in this order; a heading contains the words
+REQUIRED = (  # in this order; a heading contains the words, in any case of letters
     "you will be able to",
     "pitfall",
     "exercises",
@@ -142,6 +142,11 @@ def required_sections(notebook: NotebookNode) -> list[str]:
     """What opens and closes a notebook is there, in order."""
     faults, position = [], 0
     texts = [heading.text.lower() for heading in headings(notebook)]
+    for cell in notebook.cells:  # the first of them may stand in bold letters
+        if cell.cell_type == "markdown" and re.search(
+            r"^[*_]+you will be", cell.source, re.I | re.M
+        ):
+            texts.insert(1, REQUIRED[0])
     for required in REQUIRED:
         at = [index for index, text in enumerate(texts) if required in text]
         if not at:

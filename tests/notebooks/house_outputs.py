@@ -14,6 +14,11 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 NOTEBOOK_METADATA = {"kernelspec", "language_info"}
 CELL_METADATA = {"tags", "jupyter", "reason"}
 
+_WIDGET_TEXT = re.compile(  # how ipywidgets write themselves: IntSlider(value=3, description=…)
+    r"(?:interactive|Output|[HV]Box|GridBox|Box|Tab|Accordion|HTML|Image|Label|Text|Checkbox|Dropdown"
+    r"|Button|Select\w*|Toggle\w+|Radio\w+|\w+Slider|\w+Text|\w+Picker)"
+    r"\((?:\)|\w+=)"
+)
 _TRACES = {
     "a path of the machine": re.compile(
         r"(?<![\w.])/(?:home|root|tmp|Users|work|var)/\w+|[A-Z]:\\\w+"
@@ -94,9 +99,8 @@ def widgets_have_twins(notebook: NotebookNode) -> list[str]:
     """A widget is never the only carrier: its cell shows the same content without it."""
     faults = []
     for number, cell in code_cells(notebook):
-        widgets = [out for out in cell.outputs if WIDGET in out.get("data", {})]
-        others = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
-        if widgets and not others:
+        widgets = [out for out in cell.outputs if _is_widget(out)]
+        if widgets and len(widgets) == len(cell.outputs):
             faults.append(f"cell {number}: shows a widget only; show its content beside it as well")
         if any("Output()" in str(out.data.get("text/plain", "")) for out in widgets):
             faults.append(
@@ -176,6 +180,14 @@ def outputs(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
     for number, cell in code_cells(notebook):
         for output in cell.outputs:
             yield number, output
+
+
+def _is_widget(output: NotebookNode) -> bool:
+    """Tell a widget by its view, or by its plain text where the view was not stored."""
+    data = output.get("data", {})
+    return WIDGET in data or (
+        set(data) == {"text/plain"} and bool(_WIDGET_TEXT.match(data["text/plain"]))
+    )
 
 
 def _sections(notebook: NotebookNode) -> Iterator[tuple[int, list[NotebookNode]]]:

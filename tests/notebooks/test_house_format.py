@@ -214,6 +214,11 @@ PLANTED: list[tuple[Rule, Callable[[NotebookNode], object], str]] = [
         "no table behind it",
     ),
     (stored.widgets_have_twins, add_output("stub", widget("IntSlider(value=3)")), "a widget only"),
+    (
+        stored.widgets_have_twins,
+        add_output("stub", shown({"text/plain": "VBox(children=(A(),))"})),
+        "",
+    ),
     (stored.widgets_have_twins, add_output("count-run", widget("Output()")), "Output widget"),
     (stored.no_traces, add_output("count-run", printed("saved in /tmp/x")), "'/tmp/x'"),
     (stored.no_traces, add_output("count-run", printed("<f at 0x7f00aa11bb22>")), "0x7f00"),
@@ -271,6 +276,14 @@ def test_every_rule_has_a_planted_fault():
         and inspect.signature(function).return_annotation == "list[str]"
     }
     assert written == set(RULES)
+
+
+def test_the_objectives_may_stand_in_bold():
+    """*You will be able to* need not be a heading."""
+    notebook = good_notebook()
+    able = cell_named(notebook, "able")
+    able.source = able.source.replace("## You will be able to", "**You will be able to**")
+    assert words_of.required_sections(notebook) == []
 
 
 def test_a_reason_excuses():
