@@ -196,6 +196,30 @@ def test_performance_shows_holdout_and_live_rows_with_intervals(frames):
     )
 
 
+def test_a_version_judged_on_the_same_loans_stands_beside_the_one_that_served(tmp_path):
+    """The judge's rows add the newer version; the one that served is not shown twice."""
+    with PredictionLog(f"sqlite:///{tmp_path / 'course.db'}") as log:
+        fill(log)
+        judged = [metric("auc", "judged rows", v, version=n) for n, v in ((1, 0.66), (2, 0.7))]
+        log.append_metrics(pd.DataFrame(judged))
+        frames = dashboard.collect(log, STATUS, COSTS)
+    assert frames["performance"]["name"].tolist() == ["v1 holdout", "v1 live", "v2 judged"]
+    told = dashboard.findings(frames).set_index("panel")["finding"]
+    assert told["performance"] == "AUC of v1: 0.710 on holdout, 0.660 live; v2 0.700"
+
+
+def test_the_picture_in_words_holds_every_finding_and_no_stopwatch(frames):
+    """Alternative text and findings say what the panels say; milliseconds vary, so they do not."""
+    told = dashboard.findings(frames)
+    assert told["panel"].tolist() == [panel.name for panel in dashboard.PANELS]
+    assert told["rows"].tolist() == [len(frames[name]) for name in told["panel"]]
+    words = dashboard.describe(frames)
+    assert words.startswith("Dashboard of nine panels, as of 01 July 2025.")
+    assert all(finding in words for finding in told["finding"])
+    health = told.set_index("panel").loc["health", "finding"]
+    assert health == "2 of 2 versions answer 95 % of calls within 250 ms"
+
+
 def test_traffic_counts_arms_against_the_plan(frames):
     """Seen are the logged rows of each arm, planned the same total by the plan's split."""
     rows = frames["traffic"].set_index("variant")

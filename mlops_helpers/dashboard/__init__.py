@@ -16,7 +16,7 @@ from mlops_helpers.dashboard.controls import (
     cutoff_sentence,
     cutoff_table,
 )
-from mlops_helpers.dashboard.panels import PANELS, Panel, as_of, draw
+from mlops_helpers.dashboard.panels import PANELS, Panel, as_of, describe, draw, findings
 
 __all__ = [
     "PANELS",
@@ -28,5 +28,7 @@ __all__ = [
     "cutoff_control",
     "cutoff_sentence",
     "cutoff_table",
+    "describe",
     "draw",
+    "findings",
 ]

@@ -70,18 +70,24 @@ def collect(
 
 
 def _performance(status: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
-    """`name, window, version, rows, value, low, high`: registry's holdout, then live from the log.
+    """`name, window, version, rows, value, low, high` with `rows` one of holdout, live, judged.
 
-    A live row of a version that did not serve then is the same loans, judged by the newer model.
+    The holdout comes from the registry, the rest from the log: `live` is what a version did in
+    service, `judged` what another version would have done on the same loans.
     """
-    holdout = status.rename(columns={"auc": "value"}).assign(rows="holdout", window=None)
-    live = stored[stored["subject"].fillna("") == ""].rename(columns={"model_version": "version"})
+    live = stored.rename(columns={"model_version": "version"}).dropna(subset="version")
+    kind = live["subject"].map({"": "live", "judged rows": "judged"})
     spans = [months(*ends) for ends in zip(live["window_start"], live["window_end"], strict=True)]
-    live = live.assign(rows="live", window=pd.Series(spans, index=live.index, dtype="object"))
+    live = live.assign(rows=kind, window=pd.Series(spans, index=live.index, dtype="object"))
+    live = live.dropna(subset="rows").sort_values("rows", ascending=False)
+    live = live.drop_duplicates(["version", "window"])  # served and judged: once, as live
+    holdout = status.rename(columns={"auc": "value"}).assign(rows="holdout", window=None)
+    judged = live.loc[live["rows"] == "judged", "version"]
+    holdout = holdout[~holdout["version"].isin(judged)]  # its holdout are the judged loans
     columns = ["version", "rows", "window", "value", "low", "high"]
     parts = [part[columns] for part in (holdout, live) if len(part)]
     frame = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
-    frame = frame.dropna(subset=["value", "version"])
+    frame = frame.dropna(subset=["value"]).astype({"version": int})
     frame = frame.sort_values(["version", "rows", "window"], ignore_index=True)
     names = [f"v{v} {rows}" for v, rows in zip(frame["version"], frame["rows"], strict=True)]
     frame.insert(0, "name", pd.Series(names, index=frame.index, dtype="str"))

@@ -16,18 +16,21 @@ from mlops_helpers.dashboard import impact
 from mlops_helpers.plots.base import GREY, TICK, TITLE
 
 WIDTH, HEIGHT = 15.5, 12.2  # inches
+LATENCY_LIMIT = 250  # ms: what a person at a counter does not notice
 LETTER = 0.098  # inches that a letter of a title takes
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: its name in the frames, its question, the phase whose data it shows.
+    """One panel: its name in the frames, its question, where its numbers come from.
 
-    `finding` says the title where the figure's own sentence would say too little.
+    `source` is the call on a store behind it, `phase` the phase that fills that store. `finding`
+    says the title where the figure's own sentence would say too little.
     """
 
     name: str
     question: str
+    source: str
     phase: str
     figure: Callable[..., Axes]
     finding: Callable[[pd.DataFrame], str] | None = None
@@ -42,34 +45,113 @@ class Panel:
 
 
 def _performance(frame: pd.DataFrame) -> str:
-    """How the ranking of the oldest version with live rows changed since its holdout."""
-    for version, rows in frame.groupby("version"):
-        before = rows.loc[rows["rows"] == "holdout", "value"]
-        live = rows.loc[rows["rows"] != "holdout", "value"]
-        if len(before) and len(live):
-            return f"AUC of v{version}: {before.iloc[0]:.3f} on holdout, {live.iloc[-1]:.3f} live"
-    best = frame.loc[frame["value"].idxmax()]
-    return f"{best['name']}: AUC {best['value']:.3f}; no live outcome yet"
+    """What the first version in service promised and did, and the newer one on the same loans."""
+    kinds = frame.drop_duplicates(["version", "rows"], keep="last")
+    by_kind = kinds.pivot(index="version", columns="rows", values="value")
+    if not {"holdout", "live"} <= set(by_kind) or by_kind[["holdout", "live"]].dropna().empty:
+        best = frame.loc[frame["value"].idxmax()]
+        return f"{best['name']}: AUC {best['value']:.3f}; no live outcome yet"
+    first = by_kind.dropna(subset=["holdout", "live"]).iloc[0]
+    told = f"AUC of v{first.name}: {first['holdout']:.3f} on holdout, {first['live']:.3f} live"
+    judged = by_kind["judged"].dropna() if "judged" in by_kind else pd.Series(dtype=float)
+    return told + "".join(f"; v{version} {value:.3f}" for version, value in judged.items())
+
+
+def _health(frame: pd.DataFrame) -> str:
+    """Whether the slowest version keeps the limit; the measured milliseconds stay in the bars."""
+    known = frame["p95"].dropna()
+    kept = int((known <= LATENCY_LIMIT).sum())
+    return f"{kept} of {len(known)} versions answer 95 % of calls within {LATENCY_LIMIT} ms"
 
 
 PANELS = (
-    Panel("registry", "Which version serves?", "02_model_registry", plots.registry_status),
+    Panel(
+        "registry",
+        "Which version serves?",
+        "registry.status()",
+        "02_model_registry",
+        plots.registry_status,
+    ),
     Panel(
         "performance",
         "How good is each version?",
+        'registry.status(), log.metrics("auc")',
         "02_model_registry",
         plots.metric_comparison,
         _performance,
         (("reference", 0.5), ("reference_label", "guessing")),
     ),
-    Panel("volume", "How much is it used?", "03_monitoring", plots.volume),
-    Panel("scores", "What does it say?", "03_monitoring", plots.score_histogram),
-    Panel("alerts", "What needs attention?", "03_monitoring", plots.alerts_by_severity),
-    Panel("traffic", "Is the experiment fair?", "05_ab_testing", plots.traffic),
-    Panel("health", "Does the system answer?", "03_monitoring", plots.latency),
-    Panel("drift", "Has the world moved?", "03_monitoring", plots.drift),
-    Panel("impact", "What is it worth?", "04_retraining", plots.business_impact, impact.finding),
+    Panel(
+        "volume",
+        "How much is it used?",
+        "log.daily_volume()",
+        "03_monitoring",
+        plots.volume,
+    ),
+    Panel(
+        "scores",
+        "What does it say?",
+        "log.score_histogram()",
+        "03_monitoring",
+        plots.score_histogram,
+    ),
+    Panel(
+        "alerts",
+        "What needs attention?",
+        "log.alerts()",
+        "03_monitoring",
+        plots.alerts_by_severity,
+    ),
+    Panel(
+        "traffic",
+        "Is the experiment fair?",
+        "log.window(), log.experiments()",
+        "05_ab_testing",
+        plots.traffic,
+    ),
+    Panel(
+        "health",
+        "Does the system answer?",
+        "log.latency()",
+        "03_monitoring",
+        plots.latency,
+        _health,
+    ),
+    Panel(
+        "drift",
+        "Has the world moved?",
+        'log.metrics("psi")',
+        "03_monitoring",
+        plots.drift,
+    ),
+    Panel(
+        "impact",
+        "What is it worth?",
+        "log.window(), log.experiments(), the cost model",
+        "04_retraining",
+        plots.business_impact,
+        impact.finding,
+    ),
 )
+
+
+def findings(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The picture in words, one row a panel: panel, question, finding, rows, source."""
+    rows = []
+    for panel in PANELS:
+        frame = frames.get(panel.name, pd.DataFrame())
+        title = panel.draw(frame).get_title(loc="left")
+        told = f"no data: run phase {panel.phase}" if frame.empty else " ".join(title.split())
+        rows.append((panel.name, panel.question, told, len(frame), panel.source))
+    return pd.DataFrame(rows, columns=["panel", "question", "finding", "rows", "source"])
+
+
+def describe(frames: Mapping[str, pd.DataFrame]) -> str:
+    """Alternative text for the picture: its date and its nine findings."""
+    told = findings(frames)
+    sentences = [f"{q} {f}." for q, f in zip(told["question"], told["finding"], strict=True)]
+    date = as_of_text(frames.get("as_of", pd.DataFrame()))
+    return f"Dashboard of nine panels, as of {date}. " + " ".join(sentences)
 
 
 def draw(frames: Mapping[str, pd.DataFrame], *, title: str = "Credit-risk model") -> Figure:
