@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from mlops_helpers.executing import Progress, execute
+from mlops_helpers.executing import WORKING, Progress, execute
 from mlops_helpers.fingerprints import (
     Facts,
     Failure,
@@ -175,6 +175,8 @@ class _Runner:
         self.ran: list[str] = []
 
     def run(self, *, fresh: bool) -> list[Row]:
+        for killed in self.plan.outputs.glob(f"{WORKING}*/"):
+            shutil.rmtree(killed, ignore_errors=True)
         if fresh and len(self.plan.chosen) == len(self.plan.course):
             self._start_over()
         total = len(self.plan.chosen)

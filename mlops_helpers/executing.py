@@ -3,15 +3,17 @@
 import logging
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from mlops_helpers.fingerprints import Failure
 from mlops_helpers.places import write_atomically
 
+WORKING = ".running-"  # a notebook that is being executed lies in a folder named so
 Steps = Callable[[int, int], None]  # called with: code cells started so far, all code cells
 
 
@@ -33,38 +35,52 @@ def execute(
     """
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
     import papermill
-    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     begun = time.monotonic()
     failure = None
-    working = target.with_name(f".running-{target.name}")
     steps = _Counter(on_cell)
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        papermill.execute_notebook(
-            source,
-            working,
-            parameters=parameters,
-            cwd=source.parent,
-            progress_bar=False,
-            kernel_name="python3",
-            extra_arguments=["--log-level=ERROR"],  # no notices between the lines of progress
-            on_notebook_start=steps.start,
-            on_cell_execute=steps.step,
-        )
-    except PapermillExecutionError as error:
-        first = next((line for line in error.source.splitlines() if line.strip()), "")
-        failure = Failure(error.exec_count, first, error.ename, error.evalue)
-    except (DeadKernelError, RuntimeError) as error:
-        failure = Failure(steps.done or None, "", type(error).__name__, str(error))
-    try:
+    with (
+        tempfile.TemporaryDirectory(prefix=WORKING, dir=target.parent) as folder,
+        tempfile.TemporaryFile() as notices,
+    ):
+        working = Path(folder) / target.name
+        try:
+            papermill.execute_notebook(
+                source,
+                working,
+                parameters=parameters,
+                cwd=source.parent,
+                progress_bar=False,
+                kernel_name="python3",
+                kernel_manager_class=_kernel_manager(notices),
+                on_notebook_start=steps.start,
+                on_cell_execute=steps.step,
+            )
+        except PapermillExecutionError as error:
+            first = next((line for line in error.source.splitlines() if line.strip()), "")
+            failure = Failure(error.exec_count, first, error.ename, error.evalue)
+        except RuntimeError as error:  # the kernel died, or never answered
+            notices.seek(0)
+            said = notices.read().decode(errors="replace").strip().splitlines()[-1:]
+            message = " – the kernel's last words: ".join([str(error), *said])
+            failure = Failure(steps.done or None, "", type(error).__name__, message)
         if working.exists():
             write_atomically(target, working.read_bytes())
-    finally:
-        working.unlink(missing_ok=True)
     return Execution(time.monotonic() - begun, failure)
+
+
+def _kernel_manager(notices: IO[bytes]) -> type:
+    """A kernel manager whose kernels write their own notices to a file, not into the progress."""
+    from jupyter_client.manager import AsyncKernelManager
+
+    class KernelManager(AsyncKernelManager):
+        async def start_kernel(self, **options: Any) -> None:  # noqa: ANN401 - as in the base class
+            await super().start_kernel(stderr=notices, **options)
+
+    return KernelManager
 
 
 class Progress:
