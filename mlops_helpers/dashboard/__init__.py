@@ -16,9 +16,18 @@ from mlops_helpers.dashboard.controls import (
     cutoff_sentence,
     cutoff_table,
 )
-from mlops_helpers.dashboard.panels import PANELS, Panel, as_of, describe, draw, findings
+from mlops_helpers.dashboard.panels import (
+    LATENCY_LIMIT,
+    PANELS,
+    Panel,
+    as_of,
+    describe,
+    draw,
+    findings,
+)
 
 __all__ = [
+    "LATENCY_LIMIT",
     "PANELS",
     "CutoffControl",
     "Panel",
