@@ -279,6 +279,24 @@ def test_impact_is_called_undecided_when_its_interval_holds_zero(frames):
     assert "$10.00 less" in impact.finding(row.assign(gain=-10.0, gain_low=-15, gain_high=-5.0))
 
 
+def test_what_is_resolved_needs_no_attention(frames):
+    """Only open alerts are drawn; the resolved ones are counted in the title."""
+    panel = next(panel for panel in dashboard.PANELS if panel.name == "alerts")
+    rows = pd.DataFrame(
+        {
+            "severity": ["high", "low"],
+            "status": ["open", "resolved"],
+            "rule": ["a", "b"],
+            "n": [1, 4],
+        }
+    )
+    ax = panel.draw(rows)
+    assert [bar.get_width() for bar in ax.patches] == [1]
+    assert ax.get_title(loc="left") == "1 open alert, of severity high; 4 resolved"
+    calm = panel.draw(rows.tail(1))
+    assert calm.get_title(loc="left") == "No alert is open, 4 resolved"
+
+
 def test_the_date_is_read_from_the_data(frames):
     """`as of` is the newest moment in the stores, the last outcome here; not the clock."""
     assert dashboard.as_of(frames) == utc("2025-06-30") + pd.Timedelta(days=1)
@@ -327,7 +345,7 @@ def test_a_change_in_the_store_changes_the_picture(tmp_path):
         log.append_alerts(more)
         after = dashboard.collect(log, STATUS, COSTS)
     assert after["alerts"]["n"].sum() == before + 1
-    assert "2 of them critical" in texts(panel_axes(dashboard.draw(after))["alerts"])
+    assert "2 critical" in texts(panel_axes(dashboard.draw(after))["alerts"])
 
 
 def test_an_empty_store_says_which_phase_to_run(empty):

@@ -199,6 +199,13 @@ def test_drift_marks_the_null_level_of_each_feature():
     assert calm.get_title(loc="left") == "None of 2 features drifted beyond chance"
 
 
+def test_a_feature_without_data_is_not_drawn_as_calm():
+    """No PSI is no bar, and no feature of the count."""
+    ax = plots.drift(DRIFT.assign(psi=[np.nan, 0.31]))
+    assert [bar.get_width() for bar in ax.patches] == [0.31]
+    assert ax.get_title(loc="left").startswith("1 of 1 features drifted")
+
+
 def test_drift_can_show_the_largest_only_and_still_counts_all():
     """`top` leaves bars out of the picture, not out of the sentence."""
     ax = plots.drift(DRIFT, top=1)
@@ -221,7 +228,7 @@ def test_alerts_are_counted_whether_listed_or_counted():
     )
     for ax in (listed, counted):
         assert [bar.get_width() for bar in ax.patches] == [1, 2]
-        assert ax.get_title(loc="left") == "3 alerts, 1 of them critical"
+        assert ax.get_title(loc="left") == "3 alerts, 1 critical"
 
 
 def test_alerts_timeline_has_a_row_for_each_rule():

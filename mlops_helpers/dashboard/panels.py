@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from mlops_helpers import plots
 from mlops_helpers.dashboard import impact
-from mlops_helpers.plots.base import GREY, TICK, TITLE
+from mlops_helpers.plots.base import GREY, TICK, TITLE, finish
 
 WIDTH, HEIGHT = 15.5, 12.2  # inches
 LATENCY_LIMIT = 250  # ms: what a person at a counter does not notice
@@ -55,6 +55,17 @@ def _performance(frame: pd.DataFrame) -> str:
     told = f"AUC of v{first.name}: {first['holdout']:.3f} on holdout, {first['live']:.3f} live"
     judged = by_kind["judged"].dropna() if "judged" in by_kind else pd.Series(dtype=float)
     return told + "".join(f"; v{version} {value:.3f}" for version, value in judged.items())
+
+
+def _open_alerts(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
+    """The open alerts by severity; those that are resolved are only counted, in the title."""
+    still = frame[frame["status"] == "open"]
+    over = int(frame["n"].sum() - still["n"].sum())
+    if still.empty:
+        return plots.no_data(ax, "no alert is open", title=f"No alert is open, {over} resolved")
+    ax = plots.alerts_by_severity(still, ax, title=title)
+    told = ax.get_title(loc="left").replace(" alert", " open alert", 1)
+    return finish(ax, title=f"{told}; {over} resolved")
 
 
 def _health(frame: pd.DataFrame) -> str:
@@ -100,7 +111,7 @@ PANELS = (
         "What needs attention?",
         "log.alerts()",
         "03_monitoring",
-        plots.alerts_by_severity,
+        _open_alerts,
     ),
     Panel(
         "traffic",

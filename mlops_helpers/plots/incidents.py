@@ -30,15 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = ["alerts_by_severity", "alerts_timeline"]
 
-SEVERITIES = ("critical", "high", "warning", "medium", "watch", "low", "info", "none", "ok")
+SEVERITIES = ("critical", "high", "warning", "medium", "low", "info", "none", "ok")
 _LOOK = {
     "critical": (VERMILION, "xx"),
-    "high": (VERMILION, "xx"),
-    "warning": (ORANGE, "//"),
-    "medium": (ORANGE, "//"),
-    "watch": (SKY, ".."),
-    "low": (SKY, ".."),
-    "info": (SKY, ".."),
+    "high": (VERMILION, "//"),
+    "warning": (ORANGE, "\\\\"),
+    "medium": (ORANGE, ".."),
+    "low": (SKY, "--"),
+    "info": (SKY, ""),
     "none": (GREEN, ""),
     "ok": (GREEN, ""),
 }
@@ -77,7 +76,12 @@ def alerts_by_severity(
     ax.set_ylim(len(counts) - 0.4, -0.6)
     ax.margins(x=0.12)
     ax.xaxis.get_major_locator().set_params(integer=True)
-    finding = f"{int(counts.sum()):,} alerts, {int(counts.iloc[0]):,} of them {counts.index[0]}"
+    total, gravest = int(counts.sum()), int(counts.iloc[0])
+    noun = "alert" if total == 1 else "alerts"
+    which = (
+        f"of severity {counts.index[0]}" if len(counts) == 1 else f"{gravest:,} {counts.index[0]}"
+    )
+    finding = f"{total:,} {noun}, {which}"
     return finish(ax, title=title or finding, x="alerts", grid="x")
 
 

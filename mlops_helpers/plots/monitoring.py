@@ -44,9 +44,11 @@ def drift(
 ) -> Axes:
     """PSI a `feature` as bars, coloured and hatched by `severity`, with the null level `psi_null`.
 
-    A bar that ends before its black mark is what sampling alone would do. `top` keeps the largest.
+    A bar that ends before its black mark is what sampling alone would do. `top` keeps the largest;
+    features without a PSI (no data) are left out.
     """
     need(frame, ["feature", "psi", "psi_null", "severity"], "drift")
+    frame = frame.dropna(subset="psi")
     if frame.empty:
         return no_data(ax, "no drift measured yet")
     rows = frame.sort_values("psi", ascending=False).head(top or len(frame))
