@@ -7,8 +7,9 @@ For each notebook: open it in JupyterLab, *Restart Kernel and Run All Cells*, wa
 has run, then read the page: errors, text on stderr, cells without a count. With `--shots` the whole
 notebook is written as pictures, one for each screenful: `03_monitoring-01.png`, …
 
-The notebooks are copies; the project's own files are not written to. Chromium is that of the
-system (on Debian `apt-get install chromium`), or what CHROMIUM names.
+The notebooks are copies, so the files in `notebooks/` stay as they are; what they write goes to
+`outputs/` as ever (or below MLOPS_ROOT). Chromium is that of the system (on Debian `apt-get install
+chromium`), or what CHROMIUM names.
 
 Exit code 0: every notebook ran clean. 1: one did not. 2: no browser, or no such notebook.
 """
