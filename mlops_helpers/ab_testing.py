@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from mlops_helpers.assignment import Experiment
-from mlops_helpers.business import CostModel, profit_interval
+from mlops_helpers.business import CostModel, in_dollars, profit_interval
 from mlops_helpers.sample_size import plan_sentence, power, power_table, required_sample_size
 from mlops_helpers.two_samples import newcombe, welch, wilson
 
@@ -273,9 +273,9 @@ def _conclude(
     profit = effects[effects["metric"] == "profit_per_application"]
     best = profit.loc[profit["low"].idxmax()] if profit["low"].notna().any() else profit.iloc[0]
     told = (
-        f"{best['arm']} earns ${best['effect']:,.2f} more per application than control "
-        f"(interval ${best['low']:,.2f} to ${best['high']:,.2f}, {best['n_control']:,} and "
-        f"{best['n_treatment']:,} applications)"
+        f"{best['arm']} minus control is {in_dollars(best['effect'])} per application "
+        f"(interval {in_dollars(best['low'])} to {in_dollars(best['high'])}, "
+        f"{best['n_control']:,} and {best['n_treatment']:,} applications)"
     )
     if best["low"] > 0:
         return "deploy", f"Deploy {best['arm']}: {told}."

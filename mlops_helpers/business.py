@@ -19,6 +19,7 @@ __all__ = [
     "CutoffChoice",
     "Interval",
     "best_cutoff",
+    "in_dollars",
     "in_words",
     "profit_curve",
     "profit_interval",
@@ -205,6 +206,11 @@ def profit_interval(profit: ArrayLike, *, confidence: float = 0.95) -> Interval:
 def in_words(value: float) -> str:
     """A figure for a sentence: whole from 100 up, four significant digits below."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
+
+
+def in_dollars(value: float) -> str:
+    """Dollars and cents for a sentence, the sign before the currency: -$12.50."""
+    return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
 
 
 def _aligned(**columns: ArrayLike) -> tuple[FloatArray, ...]:

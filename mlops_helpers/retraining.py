@@ -156,7 +156,7 @@ def decide(evidence: Evidence, policy: RetrainingPolicy) -> Decision:
 
 
 def _veto(faults: tuple[str, ...]) -> Reason:
-    text = f"{len(faults)} broken inputs (0 allowed)"
+    text = f"broken inputs {len(faults)} (limit 0)"
     if faults:
         text += ": " + ", ".join(faults) + "; a model trained now would learn the fault"
     return Reason("veto", "broken inputs", float(len(faults)), 0.0, bool(faults), text)

@@ -22,7 +22,7 @@ from mlops_helpers.ab_testing import (
     power_table,
     required_sample_size,
 )
-from mlops_helpers.business import CostModel
+from mlops_helpers.business import CostModel, in_dollars
 
 PLAN = Experiment("champion-2-against-1")
 DELAY = pd.Timedelta(days=182)
@@ -238,7 +238,7 @@ def test_a_better_treatment_is_deployed():
     profit = found.effects.set_index("metric").loc["profit_per_application"]
     assert found.conclusion == "deploy"
     assert profit["low"] > 0
-    assert f"${profit['effect']:,.2f}" in found.sentence
+    assert in_dollars(profit["effect"]) in found.sentence
 
 
 def test_a_worse_treatment_is_not():

@@ -147,3 +147,20 @@ def test_interval_refuses_missing_and_bad_confidence():
         profit_interval([1, np.nan])
     with pytest.raises(ValueError, match="confidence is 95"):
         profit_interval([1, 2], confidence=95)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(12.5, "$12.50"), (-1234.567, "-$1,234.57"), (0.0, "$0.00")]
+)
+def test_dollars_carry_their_sign_in_front(value, said):
+    """A loss reads as a loss."""
+    assert business.in_dollars(value) == said
+
+
+def test_figures_for_sentences():
+    """Whole numbers from 100 up, four significant digits below."""
+    assert [business.in_words(v) for v in (12345.6, -123.4, 0.012345)] == [
+        "12,346",
+        "-123",
+        "0.01235",
+    ]
