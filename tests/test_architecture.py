@@ -42,7 +42,7 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
     "widgets": ({"ipywidgets"}, {"dashboard.controls"}),
     "notebooks": (
         {"papermill", "nbconvert", "nbclient", "nbformat", "jupyter_client"},
-        {"executing", "storing", "doctor"},
+        {"executing", "storing", "pages", "doctor"},
     ),
     "model files": ({"skops", "joblib", "pickle"}, {"model_files"}),
     "command line": ({"click"}, {"__main__"}),
