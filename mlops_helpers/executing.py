@@ -33,12 +33,12 @@ def execute(
     It runs in the folder of `source`, in the kernel of this environment. A failing cell, a kernel
     that dies and a kernel that does not start are reported in the result, not raised.
     """
+    begun = time.monotonic()
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    begun = time.monotonic()
     failure = None
     steps = _Counter(on_cell)
     target.parent.mkdir(parents=True, exist_ok=True)

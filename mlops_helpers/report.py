@@ -64,7 +64,7 @@ def summary(rows: list[Row]) -> str:
     for row in rows:
         counts[row.state] = counts.get(row.state, 0) + 1
     parts = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return f"{len(rows)} notebooks: {parts}."
+    return f"{len(rows)} notebook{'s' if len(rows) != 1 else ''}: {parts}."
 
 
 def versions() -> dict[str, str]:
