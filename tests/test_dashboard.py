@@ -205,7 +205,7 @@ def test_a_version_judged_on_the_same_loans_stands_beside_the_one_that_served(tm
         frames = dashboard.collect(log, STATUS, COSTS)
     assert frames["performance"]["name"].tolist() == ["v1 holdout", "v1 live", "v2 judged"]
     told = dashboard.findings(frames).set_index("panel")["finding"]
-    assert told["performance"] == "AUC of v1: 0.710 on holdout, 0.660 live; v2 0.700"
+    assert told["performance"] == "AUC of v1: 0.710 on holdout, 0.660 live; v2 on those loans 0.700"
 
 
 def test_the_picture_in_words_holds_every_finding_and_no_stopwatch(frames):
@@ -217,7 +217,15 @@ def test_the_picture_in_words_holds_every_finding_and_no_stopwatch(frames):
     assert words.startswith("Dashboard of nine panels, as of 01 July 2025.")
     assert all(finding in words for finding in told["finding"])
     health = told.set_index("panel").loc["health", "finding"]
-    assert health == "2 of 2 versions answer 95 % of calls within 250 ms"
+    assert health == "v1 and v2: 95 % of calls within 250 ms"
+
+
+def test_a_slow_version_is_named(frames):
+    """The health panel names who misses the limit, and says when nothing was timed."""
+    panel = next(panel for panel in dashboard.PANELS if panel.name == "health")
+    slow = frames["health"].assign(p95=[300.0, 9.0])
+    assert panel.finding(slow) == "v1 not: 95 % of calls within 250 ms"
+    assert panel.finding(slow.assign(p95=np.nan)) == "No answer was timed"
 
 
 def test_traffic_counts_arms_against_the_plan(frames):
@@ -274,9 +282,9 @@ def test_impact_is_called_undecided_when_its_interval_holds_zero(frames):
     """The title says no more than the interval allows."""
     row = frames["impact"].iloc[[-1]]
     told = impact.finding(row.assign(gain=10.0, gain_low=-5.0, gain_high=25.0))
-    assert told.endswith("$10.00 more an application than v1 control [−$5.00, $25.00], not decided")
+    assert told.endswith("$10 more an application than v1 control [−$5.00, $25], not decided")
     assert "not decided" not in impact.finding(row.assign(gain=10.0, gain_low=5.0, gain_high=15.0))
-    assert "$10.00 less" in impact.finding(row.assign(gain=-10.0, gain_low=-15, gain_high=-5.0))
+    assert "$10 less" in impact.finding(row.assign(gain=-10.0, gain_low=-15, gain_high=-5.0))
 
 
 def test_what_is_resolved_needs_no_attention(frames):

@@ -171,7 +171,7 @@ def test_metric_comparison_draws_each_value_and_interval():
 
 def test_roc_states_the_area():
     """The title's area is the area under the points that were given."""
-    assert plots.roc(ROC).get_title(loc="left") == "a ranks best: area 0.750"
+    assert plots.roc(ROC).get_title(loc="left") == "A ranks best (0.750)"
 
 
 def test_calibration_counts_bins_beyond_chance():
@@ -194,23 +194,23 @@ def test_drift_marks_the_null_level_of_each_feature():
     ax = plots.drift(DRIFT)
     assert [bar.get_width() for bar in ax.patches] == [0.31, 0.004]
     np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.009, 0.009])
-    assert ax.get_title(loc="left").startswith("1 of 2 features drifted, most: annual income")
+    assert ax.get_title(loc="left").startswith("1 of 2 drifted, most: annual income")
     calm = plots.drift(DRIFT.assign(drifted=False))
-    assert calm.get_title(loc="left") == "None of 2 features drifted beyond chance"
+    assert calm.get_title(loc="left") == "None of 2 drifted beyond chance"
 
 
 def test_a_feature_without_data_is_not_drawn_as_calm():
     """No PSI is no bar, and no feature of the count."""
     ax = plots.drift(DRIFT.assign(psi=[np.nan, 0.31]))
     assert [bar.get_width() for bar in ax.patches] == [0.31]
-    assert ax.get_title(loc="left").startswith("1 of 1 features drifted")
+    assert ax.get_title(loc="left").startswith("1 of 1 drifted")
 
 
 def test_drift_can_show_the_largest_only_and_still_counts_all():
     """`top` leaves bars out of the picture, not out of the sentence."""
     ax = plots.drift(DRIFT, top=1)
     assert len(ax.patches) == 1
-    assert "1 of 2 features" in ax.get_title(loc="left")
+    assert "1 of 2 drifted" in ax.get_title(loc="left")
 
 
 def test_volume_adds_up_rows_of_the_same_moment():
@@ -344,7 +344,8 @@ def test_neighbouring_groups_differ_by_more_than_colour():
         (0.7123, "", "0.712"),
         (0.7123, "%", "71.2 %"),
         (-1234.5, "$", "−$1,234"),
-        (12.5, "$", "$12.50"),
+        (2.5, "$", "$2.50"),
+        (12.5, "$", "$12"),
         (2_500_000, "$", "$2.50 M"),
         (1234, "n", "1,234"),
         (float("nan"), "$", "not known"),

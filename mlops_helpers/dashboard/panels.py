@@ -54,7 +54,7 @@ def _performance(frame: pd.DataFrame) -> str:
     first = by_kind.dropna(subset=["holdout", "live"]).iloc[0]
     told = f"AUC of v{first.name}: {first['holdout']:.3f} on holdout, {first['live']:.3f} live"
     judged = by_kind["judged"].dropna() if "judged" in by_kind else pd.Series(dtype=float)
-    return told + "".join(f"; v{version} {value:.3f}" for version, value in judged.items())
+    return told + "".join(f"; v{n} on those loans {value:.3f}" for n, value in judged.items())
 
 
 def _open_alerts(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
@@ -70,9 +70,12 @@ def _open_alerts(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | No
 
 def _health(frame: pd.DataFrame) -> str:
     """Whether the slowest version keeps the limit; the measured milliseconds stay in the bars."""
-    known = frame["p95"].dropna()
-    kept = int((known <= LATENCY_LIMIT).sum())
-    return f"{kept} of {len(known)} versions answer 95 % of calls within {LATENCY_LIMIT} ms"
+    slow = [f"v{v}" for v in frame.loc[frame["p95"] > LATENCY_LIMIT, "model_version"]]
+    timed = [f"v{v}" for v in frame.loc[frame["p95"].notna(), "model_version"]]
+    if not timed:
+        return "No answer was timed"
+    limit = f"95 % of calls within {LATENCY_LIMIT} ms"
+    return f"{' and '.join(slow)} not: {limit}" if slow else f"{' and '.join(timed)}: {limit}"
 
 
 PANELS = (
@@ -134,6 +137,7 @@ PANELS = (
         'log.metrics("psi")',
         "03_monitoring",
         plots.drift,
+        options=(("top", 10),),
     ),
     Panel(
         "impact",

@@ -39,6 +39,7 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 
 TITLE, LABEL, TICK = 11.5, 10.0, 9.5
 DPI, CSS_DPI = 144, 96
+PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1.2, "alpha": 0.85}  # under a label
 
 
 @dataclass(frozen=True, repr=False)
@@ -189,7 +190,7 @@ def said(value: float, unit: Unit = "") -> str:
     if unit == "$":
         if size >= 1e6:
             return f"{sign}${size / 1e6:,.2f} M"
-        return f"{sign}${size:,.0f}" if size >= 100 or size == 0 else f"{sign}${size:,.2f}"
+        return f"{sign}${size:,.0f}" if size >= 10 or size == 0 else f"{sign}${size:,.2f}"
     if unit == "ms":
         return f"{sign}{size:,.1f} ms" if size < 10 else f"{sign}{size:,.0f} ms"
     if unit == "n":

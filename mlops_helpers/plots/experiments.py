@@ -16,6 +16,7 @@ from mlops_helpers.plots.base import (
     LINES,
     MARKERS,
     ORANGE,
+    PAPER,
     TICK,
     VERMILION,
     Unit,
@@ -107,7 +108,7 @@ def power_curve(
     ax.axhline(target, color=GREY, linestyle="--", linewidth=1.2, label=f"target {goal}")
     if n is not None:
         ax.axvline(n, color=BLACK, linestyle="--", linewidth=1.4, label=f"we have {n:,} an arm")
-    legend(ax, loc="best")
+    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     ax.set_ylim(0, 1.03)
     tick_unit(ax.xaxis, "n")
     tick_unit(ax.yaxis, "%")
@@ -167,6 +168,7 @@ def ab_effect(
             textcoords="offset points",
             ha="center",
             fontsize=TICK,
+            bbox=PAPER,
         )
     ax.axvline(0, color=BLACK, linewidth=1.4)
     ax.set_yticks(range(len(rows)), [name.replace("_", " ") for name in names])

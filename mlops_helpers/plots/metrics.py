@@ -13,6 +13,7 @@ from mlops_helpers.plots.base import (
     LINES,
     MARKERS,
     ORANGE,
+    PAPER,
     TICK,
     Unit,
     axes,
@@ -77,6 +78,7 @@ def metric_comparison(
             textcoords="offset points",
             ha="center",
             fontsize=TICK,
+            bbox=PAPER,
         )
     if reference is not None:
         ax.axvline(reference, color=GREY, linestyle="--", linewidth=1.2)

@@ -89,9 +89,9 @@ def drift(
         else ~frame["severity"].isin(["none", "ok"])
     )
     finding = (
-        f"{int(drifted.sum())} of {len(frame)} features drifted, most: {words(worst['feature'])}"
+        f"{int(drifted.sum())} of {len(frame)} drifted, most: {words(worst['feature'])}"
         if drifted.any()
-        else f"None of {len(frame)} features drifted beyond chance"
+        else f"None of {len(frame)} drifted beyond chance"
     )
     return finish(ax, title=title or finding, x="PSI (population stability index)", grid="x")
 
@@ -125,10 +125,9 @@ def volume(
     legend(ax, loc="upper right")
     dates(ax)
     tick_unit(ax.yaxis, "n")
-    finding = (
-        f"{int(rows['n'].sum()):,} {what}, {rows['_when'].min():%d %b %Y} "
-        f"to {rows['_when'].max():%d %b %Y}"
-    )
+    first, last = rows["_when"].min(), rows["_when"].max()
+    span = f"{'weeks of ' if name == 'week' else ''}{first:%d %b %Y} to {last:%d %b %Y}"
+    finding = f"{int(rows['n'].sum()):,} {what}, {span}"
     return finish(
         ax, title=title or finding, x=name.replace("_", " "), y=f"{what} a {step(name)}", grid="y"
     )

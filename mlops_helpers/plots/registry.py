@@ -47,7 +47,8 @@ def registry_status(
     ax.set_xlim(-0.02, 1.02)
     ax.set_ylim(max(len(rows), 3) + 0.6, -0.6)
     for head, at in _HEADS.items():
-        _write(ax, at, 0, head, color=GREY, fontsize=TICK)
+        label = "AUC on its\nown holdout" if head == "AUC" else head
+        _write(ax, at, 0, label, color=GREY, fontsize=TICK)
     columns = (rows["version"], rows["alias"], rows["name"], rows["auc"])
     for line, (version, alias, name, auc) in enumerate(zip(*columns, strict=True), start=1):
         roles = _roles(alias)

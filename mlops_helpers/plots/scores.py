@@ -52,9 +52,10 @@ def roc(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None
     ax.set_aspect("equal")
     legend(ax, loc="lower right", title="area under the curve", title_fontsize=TICK)
     best = max(areas, key=lambda name: areas[name])
+    finding = f"{best[:1].upper()}{best[1:]} ranks best ({areas[best]:.3f})"
     return finish(
         ax,
-        title=title or f"{best} ranks best: area {areas[best]:.3f}",
+        title=title or finding,
         x="share of good loans flagged (false positives)",
         y="share of defaults flagged (true positives)",
         grid="both",
