@@ -175,6 +175,17 @@ def test_volume_is_what_was_logged(log, frames):
     assert set(frames["volume"]["week"].dt.day_of_week) == {0}
 
 
+def test_volume_by_month_where_only_months_are_known(empty):
+    """Loans dated by their month are not shown as if they had come in one week."""
+    rows = predictions(40, start=utc("2010-06-01"), days=1, version=1, seed=1)
+    later = rows.index >= 10
+    rows["scored_at"] = rows["scored_at"].mask(later, utc("2010-07-01"))
+    empty.append(rows)
+    volume = dashboard.collect(empty, STATUS, COSTS)["volume"]
+    assert volume["month"].tolist() == [utc("2010-06-01"), utc("2010-07-01")]
+    assert volume["n"].tolist() == [10, 30]
+
+
 def test_scores_count_each_version(log, frames):
     """The histogram holds every prediction of each version once."""
     counted = frames["scores"].groupby("model_version")["n"].sum()

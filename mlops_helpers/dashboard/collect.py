@@ -58,7 +58,7 @@ def collect(
     return {
         "registry": registry_status[["version", "alias", "name", "auc", "gate"]],
         "performance": _performance(registry_status, log.metrics("auc")),
-        "volume": _weekly(log.daily_volume()),
+        "volume": _volume(log.daily_volume()),
         "scores": log.score_histogram(BINS),
         "alerts": _alerts(alerts),
         "traffic": _traffic(rows, plans),
@@ -94,13 +94,17 @@ def _performance(status: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _weekly(daily: pd.DataFrame) -> pd.DataFrame:
-    """`week` (its Monday), `n`: predictions of all versions."""
-    if daily.empty:
-        return pd.DataFrame({"week": pd.to_datetime([], utc=True), "n": []})
+def _volume(daily: pd.DataFrame) -> pd.DataFrame:
+    """`week` (its Monday) and `n`, all versions; `month` where the days are month starts only.
+
+    Some lenders keep no more than the month of an application: a week would be invented then.
+    """
     days = pd.to_datetime(daily["day"], utc=True)
-    week = days.dt.normalize() - pd.to_timedelta(days.dt.day_of_week, unit="D")
-    return daily.groupby(week.rename("week"), as_index=False)["n"].sum()
+    if len(days) and (days.dt.day == 1).all():
+        step = days.rename("month")
+    else:
+        step = (days - pd.to_timedelta(days.dt.day_of_week, unit="D")).rename("week")
+    return daily.groupby(step, as_index=False)["n"].sum()
 
 
 def _alerts(alerts: pd.DataFrame) -> pd.DataFrame:

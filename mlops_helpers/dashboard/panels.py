@@ -161,9 +161,9 @@ def findings(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["panel", "question", "finding", "rows", "source"])
 
 
-def describe(frames: Mapping[str, pd.DataFrame]) -> str:
-    """Alternative text for the picture: its date and its nine findings."""
-    told = findings(frames)
+def describe(frames: Mapping[str, pd.DataFrame], *, told: pd.DataFrame | None = None) -> str:
+    """Alternative text for the picture: its date and its nine findings (`told`, if at hand)."""
+    told = findings(frames) if told is None else told
     sentences = [f"{q} {f}." for q, f in zip(told["question"], told["finding"], strict=True)]
     date = as_of_text(frames.get("as_of", pd.DataFrame()))
     return f"Dashboard of nine panels, as of {date}. " + " ".join(sentences)

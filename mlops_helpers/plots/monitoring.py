@@ -125,8 +125,9 @@ def volume(
     legend(ax, loc="upper right")
     dates(ax)
     tick_unit(ax.yaxis, "n")
-    first, last = rows["_when"].min(), rows["_when"].max()
-    span = f"{'weeks of ' if name == 'week' else ''}{first:%d %b %Y} to {last:%d %b %Y}"
+    form = "%b %Y" if name == "month" else "%d %b %Y"
+    first, last = (f"{moment:{form}}" for moment in (rows["_when"].min(), rows["_when"].max()))
+    span = f"{'weeks of ' if name == 'week' else ''}{first} to {last}"
     finding = f"{int(rows['n'].sum()):,} {what}, {span}"
     return finish(
         ax, title=title or finding, x=name.replace("_", " "), y=f"{what} a {step(name)}", grid="y"
