@@ -14,8 +14,14 @@ import pandas as pd
 from scipy import stats
 
 from mlops_helpers.assignment import Experiment
-from mlops_helpers.business import CostModel, in_dollars, profit_interval
-from mlops_helpers.sample_size import plan_sentence, power, power_table, required_sample_size
+from mlops_helpers.business import CostModel, in_dollars, p_in_words, profit_interval
+from mlops_helpers.sample_size import (
+    plan_sentence,
+    power,
+    power_table,
+    required_sample_size,
+    typical_spread,
+)
 from mlops_helpers.two_samples import newcombe, welch, wilson
 
 __all__ = [
@@ -29,6 +35,7 @@ __all__ = [
     "power",
     "power_table",
     "required_sample_size",
+    "typical_spread",
 ]
 
 SRM_ALPHA = 0.001
@@ -155,7 +162,7 @@ def analyze(
         ]
     )
     arms = pd.DataFrame([row for arm, part in parts.items() for row in _levels(arm, part, alpha)])
-    conclusion, sentence = _conclude(effects, parts[experiment.control], level, smallest_effect)
+    conclusion, sentence = _conclude(effects, parts, level, smallest_effect)
     return Analysis(conclusion, sentence, srm, left_out, effects, arms)
 
 
@@ -199,7 +206,8 @@ def _mismatch(srm: SrmCheck) -> str:
     )
     if not srm.passed:
         return (
-            f"sample-ratio mismatch: {told}, p = {srm.p_value:.2g}, below {SRM_ALPHA:g}. Find out "
+            f"sample-ratio mismatch: {told}, {p_in_words(srm.p_value)}; the "
+            f"limit is {SRM_ALPHA:g}. Find out "
             "who is missing before reading any effect."
         )
     return ""
@@ -268,7 +276,7 @@ def _levels(arm: str, part: pd.DataFrame, alpha: float) -> list[dict[str, Any]]:
 
 
 def _conclude(
-    effects: pd.DataFrame, control: pd.DataFrame, alpha: float, smallest: float
+    effects: pd.DataFrame, parts: dict[str, pd.DataFrame], alpha: float, smallest: float
 ) -> tuple[Conclusion, str]:
     profit = effects[effects["metric"] == "profit_per_application"]
     best = profit.loc[profit["low"].idxmax()] if profit["low"].notna().any() else profit.iloc[0]
@@ -281,7 +289,8 @@ def _conclude(
         return "deploy", f"Deploy {best['arm']}: {told}."
     if (profit["high"] < 0).all():
         return "keep", f"Keep control: {told}."
-    sd = float(control["profit"].std())
+    control = next(iter(parts))
+    sd = typical_spread(parts[arm]["profit"] for arm in (control, best["arm"]))
     if not sd > 0:
         return "go on", f"Go on: {told}; profit does not vary yet, so no size can be planned."
     needed = required_sample_size(smallest, sd=sd, alpha=alpha)

@@ -21,6 +21,7 @@ __all__ = [
     "best_cutoff",
     "in_dollars",
     "in_words",
+    "p_in_words",
     "profit_curve",
     "profit_interval",
 ]
@@ -211,6 +212,11 @@ def in_words(value: float) -> str:
 def in_dollars(value: float) -> str:
     """Dollars and cents for a sentence, the sign before the currency: -$12.50."""
     return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
+
+
+def p_in_words(p_value: float) -> str:
+    """A p-value for a sentence; below 1e-16 only that it is below."""
+    return "p below 1e-16" if p_value < 1e-16 else f"p = {p_value:.2g}"
 
 
 def _aligned(**columns: ArrayLike) -> tuple[FloatArray, ...]:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
-__all__ = ["plan_sentence", "power", "power_table", "required_sample_size"]
+__all__ = ["plan_sentence", "power", "power_table", "required_sample_size", "typical_spread"]
 
 LARGEST = 2**40
 
@@ -87,6 +88,17 @@ def power_table(
         ],
         columns=["n", "effect", "power"],
     )
+
+
+def typical_spread(samples: Iterable[ArrayLike]) -> float:
+    """The standard deviation to plan with when arms vary differently: root of their mean variance.
+
+    It gives the width of Welch's interval for arms of equal size. NaN without two values in each.
+    """
+    arrays = [np.asarray(sample, dtype=float) for sample in samples]
+    if not arrays or min(array.size for array in arrays) < 2:
+        return float("nan")
+    return float(np.sqrt(np.mean([array.var(ddof=1) for array in arrays])))
 
 
 def plan_sentence(effect: float, *, sd: float, per_month: float) -> str:

@@ -21,6 +21,7 @@ from mlops_helpers.ab_testing import (
     power,
     power_table,
     required_sample_size,
+    typical_spread,
 )
 from mlops_helpers.business import CostModel, in_dollars
 
@@ -203,6 +204,17 @@ def test_plan_sentence_says_size_and_months():
         plan_sentence(50, sd=2000, per_month=0)
 
 
+def test_typical_spread_gives_the_planned_width():
+    """Planning with it predicts Welch's interval, also when one arm varies three times as much."""
+    rng = np.random.default_rng(8)
+    a, b = rng.normal(0, 1, 5000), rng.normal(0, 3, 5000)
+    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    planned = 2 * 1.96 * typical_spread([a, b]) * np.sqrt(2 / 5000)
+    assert found.high - found.low == pytest.approx(planned, rel=1e-3)
+    assert np.isnan(typical_spread([a, [1.0]]))
+    assert np.isnan(typical_spread([]))
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -251,11 +263,11 @@ def test_equal_arms_go_on_with_the_size_needed():
     """Without a difference the verdict is to go on, and says how many applications that takes."""
     frame = exposed(seed=5)
     found = analysed(frame, smallest_effect=50)
-    control = frame[frame["variant"] == "control"]
-    earned = CostModel().profit(
-        control["loan_amount"], control["default"], control["decision"] == "approve"
+    earned = pd.Series(
+        CostModel().profit(frame["loan_amount"], frame["default"], frame["decision"] == "approve")
     )
-    needed = required_sample_size(50, sd=earned.std(ddof=1))
+    spread = np.sqrt(earned.groupby(frame["variant"].to_numpy()).var(ddof=1).mean())
+    needed = required_sample_size(50, sd=spread)
     assert found.conclusion == "go on"
     assert f"to see $50 it needs {needed:,}" in found.sentence
 

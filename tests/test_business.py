@@ -164,3 +164,9 @@ def test_figures_for_sentences():
         "-123",
         "0.01235",
     ]
+
+
+def test_tiny_p_values_are_not_spelled_out():
+    """A p-value that rounding decides is not printed as a figure, and never as 0."""
+    assert business.p_in_words(0.0321) == "p = 0.032"
+    assert business.p_in_words(0.0) == "p below 1e-16"

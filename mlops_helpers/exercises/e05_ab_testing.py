@@ -22,7 +22,7 @@ from mlops_helpers.sample_size import required_sample_size
 )
 def months_to_wait(answer: Callable[..., Any]) -> str:
     """`answer(effect, sd, per_month, delay_months)` is the time from start to analysis."""
-    for effect, sd, per_month, delay in ((100.0, 2000.0, 1000.0, 6.0), (50.0, 1500.0, 400.0, 12.0)):
+    for effect, sd, per_month, delay in ((50.0, 2000.0, 1000.0, 6.0), (50.0, 1500.0, 400.0, 12.0)):
         found = number(answer(effect, sd, per_month, delay), "the number of months")
         arm = required_sample_size(effect, sd=sd)
         expected = 2 * arm / per_month + delay
