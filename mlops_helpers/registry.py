@@ -31,7 +31,8 @@ from mlops_helpers.gate import (
     unseen_rows,
 )
 from mlops_helpers.model_files import read_model
-from mlops_helpers.tracking import MODEL_FILE, SIGNATURE, TrainedRun
+from mlops_helpers.run_records import MODEL_FILE, SIGNATURE
+from mlops_helpers.tracking import TrainedRun
 from mlops_helpers.versions import HISTORY, RegistryError, UnknownModelError, Versions, moment
 
 __all__ = [

@@ -9,45 +9,36 @@ sample rows with the predictions made for them, and the pictures it was given to
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
-import re
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import mlflow.artifacts
-import mlflow.sklearn
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    LoggedModelOutput,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-)
-from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, Schema, TensorSpec
+from mlflow.entities import Run
 from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import TimeSeriesSplit
 from sklearn.pipeline import Pipeline
 
-from mlops_helpers import __version__
-from mlops_helpers.data import FEATURES, NUMERIC, TARGET, Split
-from mlops_helpers.features import as_features, build_pipeline
+from mlops_helpers.data import TARGET, Split
+from mlops_helpers.features import build_pipeline
 from mlops_helpers.model_files import read_model, types_to_vouch
 from mlops_helpers.performance import evaluate
+from mlops_helpers.run_records import (
+    MODEL_FILE,
+    SAMPLE_FILE,
+    SIGNATURE,
+    artifact_folder,
+    connect,
+    content_digest,
+    flat_parameters,
+    log_data,
+    log_model,
+    log_numbers,
+    log_sample,
+    span_tags,
+)
 
 __all__ = [
     "EXPERIMENT",
@@ -65,19 +56,7 @@ __all__ = [
 ]
 
 EXPERIMENT = "credit-risk"
-SAMPLE_FILE = "evidence/sample.json"
-"""Artifact of a run: rows of the holdout with the probabilities the fitted pipeline gave them."""
-MODEL_FILE = "model.skops"
-SAMPLE_ROWS = 50
 FOLDS = 4
-PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
-"""What a server needs beside this package (which is on no index, so it is not on the list)."""
-
-SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec("double" if n in NUMERIC else "string", n) for n in FEATURES]),
-    outputs=Schema([TensorSpec(np.dtype("float64"), (-1, 2))]),
-)
-"""The contract of every model of the course: FEATURES in, probabilities of both classes out."""
 
 Draw = Callable[[pd.DataFrame], Any]
 
@@ -99,21 +78,6 @@ class TrainedRun:
     model_uri: str
     metrics: dict[str, float]
     data_digest: str
-
-
-def connect(tracking_uri: str) -> MlflowClient:
-    """A client for tracking and registry at `tracking_uri`; creates a new SQLite store if needed.
-
-    MLflow announces the creation of its tables on its logger, at level INFO; this sets the loggers
-    `mlflow` and `alembic` to WARNING, as MLflow's documentation suggests, unless a level is set.
-    Its progress bar for a download of one small file is switched off in the same manner.
-    """
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("mlflow", "alembic"):
-        logger = logging.getLogger(name)
-        if logger.level in (logging.NOTSET, logging.INFO):
-            logger.setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
 def train_and_log(
@@ -141,6 +105,7 @@ def train_and_log(
     client = connect(tracking_uri)
     pipeline = build_pipeline(_seeded(candidate.estimator, seed))
     train = split.train.sort_values("applied_at", kind="stable")
+    split = split._replace(train=train)
     digest = content_digest(train)
     where = _experiment_id(client, experiment, artifact_location)
     run_id = client.create_run(where, run_name=candidate.name).info.run_id
@@ -150,14 +115,15 @@ def train_and_log(
         trusted = types_to_vouch(pipeline)
         scored = split.holdout.assign(probability=pipeline.predict_proba(split.holdout)[:, 1])
         metrics = _fold_metrics(scores) | _holdout_metrics(scored, seed)
-        parameters = _flat_parameters(pipeline) | {"seed": str(seed)}
-        _log_numbers(client, run_id, metrics, parameters, _tags(split, digest) | dict(tags or {}))
-        _log_data(client, run_id, split)
-        _log_sample(client, run_id, scored)
+        parameters = flat_parameters(pipeline) | {"seed": str(seed)}
+        labels = span_tags(split, digest) | dict(tags or {})
+        log_numbers(client, run_id, metrics, parameters, labels)
+        log_data(client, run_id, split)
+        log_sample(client, run_id, scored)
         for name, draw in (figures or {}).items():
             drawn = draw(scored)
             client.log_figure(run_id, getattr(drawn, "figure", drawn), f"figures/{name}.png")
-        uri = _log_model(client, where, run_id, pipeline, trusted, train, parameters, metrics)
+        uri = log_model(client, where, run_id, pipeline, trusted, train, parameters)
     except BaseException:
         client.set_terminated(run_id, status="FAILED")
         raise
@@ -222,27 +188,6 @@ def load_logged(run: TrainedRun | str, *, tracking_uri: str) -> Pipeline:
         return read_model(folder / MODEL_FILE)
 
 
-@contextmanager
-def artifact_folder(address: str, *, tracking_uri: str) -> Iterator[Path]:
-    """The files at an artifact address: where they lie, or a copy of them if on a server."""
-    local = address.startswith(("file:", "/")) or re.match(r"[A-Za-z]:[\\/]", address)
-    with tempfile.TemporaryDirectory() as copies:
-        yield Path(
-            mlflow.artifacts.download_artifacts(
-                artifact_uri=address,
-                dst_path=None if local else copies,
-                tracking_uri=tracking_uri,
-            )
-        )
-
-
-def content_digest(frame: pd.DataFrame) -> str:
-    """SHA-256 (hex) of the rows' values, in order; the index does not count."""
-    digest = hashlib.sha256(json.dumps([str(c) for c in frame.columns]).encode())
-    digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _seeded(estimator: ClassifierMixin, seed: int) -> ClassifierMixin:
     fresh = clone(estimator)
     unset = {"random_state": None}.items() <= fresh.get_params(deep=False).items()
@@ -284,109 +229,3 @@ def _holdout_metrics(scored: pd.DataFrame, seed: int) -> dict[str, float]:
         )
         found |= {f"holdout_{row.metric}{end}": float(v) for end, v in bounds.items()}
     return {name: value for name, value in found.items() if np.isfinite(value)}
-
-
-def _flat_parameters(pipeline: Pipeline) -> dict[str, str]:
-    """Every plain setting of every step, as `step__setting`; the steps themselves are left out."""
-    plain = (str, int, float, bool, type(None))
-    return {n: str(v) for n, v in pipeline.get_params().items() if isinstance(v, plain)}
-
-
-def _tags(split: Split, digest: str) -> dict[str, str]:
-    spans = {}
-    for name, rows in (("train", split.train), ("holdout", split.holdout)):
-        spans[f"{name}_from"] = rows["applied_at"].min().isoformat()
-        spans[f"{name}_until"] = rows["applied_at"].max().isoformat()
-    return spans | {"data_digest": digest, "mlops_helpers": __version__}
-
-
-def _log_numbers(
-    client: MlflowClient,
-    run_id: str,
-    metrics: Mapping[str, float],
-    parameters: Mapping[str, str],
-    tags: Mapping[str, str],
-) -> None:
-    now = client.get_run(run_id).info.start_time
-    client.log_batch(
-        run_id,
-        metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
-        params=[Param(name, value) for name, value in parameters.items()],
-        tags=[RunTag(name, value) for name, value in tags.items()],
-    )
-
-
-def _log_data(client: MlflowClient, run_id: str, split: Split) -> None:
-    """Both parts as MLflow inputs: digest (36 characters fit), columns, rows and time span."""
-    inputs = []
-    for context, rows in (("train", split.train), ("holdout", split.holdout)):
-        profile = {
-            "rows": len(rows),
-            "defaults": int(rows[TARGET].sum()),
-            "applied_from": rows["applied_at"].min().isoformat(),
-            "applied_until": rows["applied_at"].max().isoformat(),
-        }
-        dataset = Dataset(
-            name=f"applications-{context}",
-            digest=content_digest(rows)[:36],
-            source_type="local",
-            source=json.dumps({"digest": content_digest(rows)}),
-            schema=json.dumps({"columns": {c: str(t) for c, t in rows.dtypes.items()}}),
-            profile=json.dumps(profile),
-        )
-        inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
-    client.log_inputs(run_id, inputs)
-
-
-def _log_sample(client: MlflowClient, run_id: str, scored: pd.DataFrame) -> None:
-    """The first rows of the holdout with their probabilities: the gate replays them."""
-    head = scored.head(SAMPLE_ROWS)
-    rows = as_features(head).astype(object).where(lambda frame: frame.notna(), None)
-    sample = {
-        "features": rows.to_dict(orient="list"),
-        "probability": head["probability"].tolist(),
-    }
-    client.log_dict(run_id, sample, SAMPLE_FILE)
-
-
-def _log_model(
-    client: MlflowClient,
-    experiment_id: str,
-    run_id: str,
-    pipeline: Pipeline,
-    trusted: list[str],
-    train: pd.DataFrame,
-    parameters: Mapping[str, str],
-    metrics: Mapping[str, float],
-) -> str:
-    """What `mlflow.sklearn.log_model` does, at an explicit address; returns `models:/<id>`."""
-    logged = client.create_logged_model(
-        experiment_id,
-        name="model",
-        source_run_id=run_id,
-        params=dict(parameters),
-        model_type="classifier",
-    )
-    example = as_features(train.dropna(subset=list(FEATURES), how="all").head(3))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model"
-        mlflow.sklearn.save_model(
-            pipeline,
-            str(path),
-            mlflow_model=Model(
-                artifact_path=logged.artifact_location,
-                run_id=run_id,
-                model_uuid=logged.model_id,
-                model_id=logged.model_id,
-            ),
-            serialization_format="skops",
-            skops_trusted_types=trusted,
-            signature=SIGNATURE,
-            input_example=example.to_dict(orient="list"),
-            pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
-            pyfunc_predict_fn="predict_proba",
-        )
-        client.log_model_artifacts(logged.model_id, str(path))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-    return logged.model_uri

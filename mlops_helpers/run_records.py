@@ -1,0 +1,211 @@
+"""What one training run leaves in MLflow, written piece by piece through an explicit client.
+
+`tracking` decides what is trained and measured; this module knows how MLflow wants it stored:
+numbers, the data as inputs, sample rows, and the model with its signature and input example.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow.artifacts
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    RunTag,
+)
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, Schema, TensorSpec
+from sklearn.pipeline import Pipeline
+
+from mlops_helpers import __version__
+from mlops_helpers.data import FEATURES, NUMERIC, TARGET, Split
+from mlops_helpers.features import as_features
+
+__all__ = [
+    "MODEL_FILE",
+    "SAMPLE_FILE",
+    "SIGNATURE",
+    "artifact_folder",
+    "connect",
+    "content_digest",
+    "flat_parameters",
+    "log_data",
+    "log_model",
+    "log_numbers",
+    "log_sample",
+    "span_tags",
+]
+
+SAMPLE_FILE = "evidence/sample.json"
+"""Artifact of a run: rows of the holdout with the probabilities the fitted pipeline gave them."""
+MODEL_FILE = "model.skops"
+SAMPLE_ROWS = 50
+PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
+"""What a server needs beside this package (which is on no index, so it is not on the list)."""
+
+SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec("double" if n in NUMERIC else "string", n) for n in FEATURES]),
+    outputs=Schema([TensorSpec(np.dtype("float64"), (-1, 2))]),
+)
+"""The contract of every model of the course: FEATURES in, probabilities of both classes out."""
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client for tracking and registry at `tracking_uri`; creates a new SQLite store if needed.
+
+    MLflow announces the creation of its tables on its logger, at level INFO; this sets the loggers
+    `mlflow` and `alembic` to WARNING, as MLflow's documentation suggests, unless a level is set.
+    Its progress bar for a download of one small file is switched off in the same manner.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in ("mlflow", "alembic"):
+        logger = logging.getLogger(name)
+        if logger.level in (logging.NOTSET, logging.INFO):
+            logger.setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+@contextmanager
+def artifact_folder(address: str, *, tracking_uri: str) -> Iterator[Path]:
+    """The files at an artifact address: where they lie, or a copy of them if on a server."""
+    local = address.startswith(("file:", "/")) or re.match(r"[A-Za-z]:[\\/]", address)
+    with tempfile.TemporaryDirectory() as copies:
+        yield Path(
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=address,
+                dst_path=None if local else copies,
+                tracking_uri=tracking_uri,
+            )
+        )
+
+
+def content_digest(frame: pd.DataFrame) -> str:
+    """SHA-256 (hex) of the rows' values, in order; the index does not count."""
+    digest = hashlib.sha256(json.dumps([str(c) for c in frame.columns]).encode())
+    digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def flat_parameters(pipeline: Pipeline) -> dict[str, str]:
+    """Every plain setting of every step, as `step__setting`; the steps themselves are left out."""
+    plain = (str, int, float, bool, type(None))
+    return {n: str(v) for n, v in pipeline.get_params().items() if isinstance(v, plain)}
+
+
+def span_tags(split: Split, digest: str) -> dict[str, str]:
+    """Tags of a run: time span of both parts, digest of the training rows, package version."""
+    spans = {}
+    for name, rows in (("train", split.train), ("holdout", split.holdout)):
+        spans[f"{name}_from"] = rows["applied_at"].min().isoformat()
+        spans[f"{name}_until"] = rows["applied_at"].max().isoformat()
+    return spans | {"data_digest": digest, "mlops_helpers": __version__}
+
+
+def log_numbers(
+    client: MlflowClient,
+    run_id: str,
+    metrics: Mapping[str, float],
+    parameters: Mapping[str, str],
+    tags: Mapping[str, str],
+) -> None:
+    """Metrics, parameters and tags of a run, in one call."""
+    now = client.get_run(run_id).info.start_time
+    client.log_batch(
+        run_id,
+        metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
+        params=[Param(name, value) for name, value in parameters.items()],
+        tags=[RunTag(name, value) for name, value in tags.items()],
+    )
+
+
+def log_data(client: MlflowClient, run_id: str, split: Split) -> None:
+    """Both parts as MLflow inputs: digest (36 characters fit), columns, rows and time span."""
+    inputs = []
+    for context, rows in (("train", split.train), ("holdout", split.holdout)):
+        profile = {
+            "rows": len(rows),
+            "defaults": int(rows[TARGET].sum()),
+            "applied_from": rows["applied_at"].min().isoformat(),
+            "applied_until": rows["applied_at"].max().isoformat(),
+        }
+        dataset = Dataset(
+            name=f"applications-{context}",
+            digest=content_digest(rows)[:36],
+            source_type="local",
+            source=json.dumps({"digest": content_digest(rows)}),
+            schema=json.dumps({"columns": {c: str(t) for c, t in rows.dtypes.items()}}),
+            profile=json.dumps(profile),
+        )
+        inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
+    client.log_inputs(run_id, inputs)
+
+
+def log_sample(client: MlflowClient, run_id: str, scored: pd.DataFrame) -> None:
+    """The first rows of the holdout with their probabilities: the gate replays them."""
+    head = scored.head(SAMPLE_ROWS)
+    rows = as_features(head).astype(object).where(lambda frame: frame.notna(), None)
+    sample = {
+        "features": rows.to_dict(orient="list"),
+        "probability": head["probability"].tolist(),
+    }
+    client.log_dict(run_id, sample, SAMPLE_FILE)
+
+
+def log_model(
+    client: MlflowClient,
+    experiment_id: str,
+    run_id: str,
+    pipeline: Pipeline,
+    trusted: list[str],
+    train: pd.DataFrame,
+    parameters: Mapping[str, str],
+) -> str:
+    """What `mlflow.sklearn.log_model` does, at an explicit address; returns `models:/<id>`."""
+    logged = client.create_logged_model(
+        experiment_id,
+        name="model",
+        source_run_id=run_id,
+        params=dict(parameters),
+        model_type="classifier",
+    )
+    example = as_features(train.dropna(subset=list(FEATURES), how="all").head(3))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        mlflow.sklearn.save_model(
+            pipeline,
+            str(path),
+            mlflow_model=Model(
+                artifact_path=logged.artifact_location,
+                run_id=run_id,
+                model_uuid=logged.model_id,
+                model_id=logged.model_id,
+            ),
+            serialization_format="skops",
+            skops_trusted_types=trusted,
+            signature=SIGNATURE,
+            input_example=example.to_dict(orient="list"),
+            pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
+            pyfunc_predict_fn="predict_proba",
+        )
+        client.log_model_artifacts(logged.model_id, str(path))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+    return logged.model_uri
