@@ -293,7 +293,7 @@ def test_impact_is_called_undecided_when_its_interval_holds_zero(frames):
     """The title says no more than the interval allows."""
     row = frames["impact"].iloc[[-1]]
     told = impact.finding(row.assign(gain=10.0, gain_low=-5.0, gain_high=25.0))
-    assert told.endswith("$10 more an application than v1 control [−$5.00, $25], not decided")
+    assert told.endswith("$10 more an application than v1 [−$5.00, $25], not decided")
     assert "not decided" not in impact.finding(row.assign(gain=10.0, gain_low=5.0, gain_high=15.0))
     assert "$10 less" in impact.finding(row.assign(gain=-10.0, gain_low=-15, gain_high=-5.0))
 

@@ -356,6 +356,11 @@ def test_numbers_are_said_with_their_unit(value, unit, text):
     assert base.said(value, unit) == text
 
 
+def test_a_title_never_parts_a_number_from_its_sign():
+    """Lines break at spaces, but not before a per cent sign."""
+    assert base.wrap("at most 0.7 % off", 11) == "at most\n0.7 % off"
+
+
 def test_the_bundle_carries_the_alternative_text_three_times():
     """Text twin, HTML `alt` (escaped) and PNG metadata say the same; the PNG is a picture."""
     shown = plots.picture(plots.volume(VOLUME), alt='100 "predictions",\n  most in March')

@@ -57,9 +57,12 @@ def finding(frame: pd.DataFrame) -> str:
     more = "more" if last["gain"] >= 0 else "less"
     low, high = float(last["gain_low"]), float(last["gain_high"])
     sure = "" if low > 0 or high < 0 else ", not decided"
+    name, against = last["name"], last["against"]
+    if name.split()[0] != against.split()[0] and " " in name:  # versions say enough, arms need not
+        name, against = name.split()[0], against.split()[0]
     return (
-        f"{last['name']} earns {said(abs(last['gain']), '$')} {more} an application than "
-        f"{last['against']} [{said(low, '$')}, {said(high, '$')}]{sure}"
+        f"{name} earns {said(abs(last['gain']), '$')} {more} an application than "
+        f"{against} [{said(low, '$')}, {said(high, '$')}]{sure}"
     )
 
 

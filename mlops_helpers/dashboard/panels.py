@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,9 @@ from matplotlib.figure import Figure
 
 from mlops_helpers import plots
 from mlops_helpers.dashboard import impact
-from mlops_helpers.plots.base import GREY, TICK, TITLE, finish
+from mlops_helpers.plots.base import GREY, TICK, TITLE, finish, wrap
 
-WIDTH, HEIGHT = 15.5, 12.2  # inches
+WIDTH, HEIGHT = 14.0, 11.6  # inches
 LATENCY_LIMIT = 250  # ms: what a person at a counter does not notice
 LETTER = 0.098  # inches that a letter of a title takes
 
@@ -137,7 +136,7 @@ PANELS = (
         'log.metrics("psi")',
         "03_monitoring",
         plots.drift,
-        options=(("top", 10),),
+        options=(("top", 8),),
     ),
     Panel(
         "impact",
@@ -221,10 +220,11 @@ def _head_panels(figure: Figure, grid: list[Axes]) -> None:
         left = min(lefts[number % 3 :: 3])
         box = ax.get_position()
         letters = int((box.x1 - left) * WIDTH / LETTER)
-        lines = textwrap.wrap(finding, letters)
-        head = {"ha": "left", "va": "bottom", "transform": figure.transFigure, "parse_math": False}
-        below = head | {"va": "top"}
+        head = {"ha": "left", "transform": figure.transFigure, "parse_math": False}
+        if not ax.axison:  # words only: they may begin where the heading does
+            ax.set_position((left, box.y0, box.x1 - left, box.height))
         top = box.y1 + 0.05
         question = panel.question if finding != panel.question else ""
-        ax.text(left, top, question, fontsize=TICK, color=GREY, **head)
-        ax.text(left, top - 0.004, "\n".join(lines), fontsize=TITLE, fontweight="bold", **below)
+        ax.text(left, top, question, fontsize=TICK, color=GREY, va="bottom", **head)
+        bold = {"fontsize": TITLE, "fontweight": "bold", "va": "top"}
+        ax.text(left, top - 0.004, wrap(finding, letters), **bold, **head)

@@ -145,7 +145,7 @@ def no_data(ax: Axes | None, text: str, *, title: str = "No data yet") -> Axes:
     ax.text(
         0.5,
         0.5,
-        "\n".join(textwrap.wrap(text, 34)),
+        wrap(text, 34),
         ha="center",
         va="center",
         color=GREY,
@@ -161,8 +161,7 @@ def finish(
     """Title (wrapped to the Axes' width) and axis labels in the course's fonts."""
     inches = figure_of(ax).get_size_inches()[0] * ax.get_position().width
     letters = max(int(inches / (TITLE * 0.0078)), 20)
-    wrapped = "\n".join(textwrap.wrap(title, letters))
-    ax.set_title(wrapped, loc="left", fontsize=TITLE, fontweight="bold", pad=10)
+    ax.set_title(wrap(title, letters), loc="left", fontsize=TITLE, fontweight="bold", pad=10)
     for text in ax.findobj(Text):
         text.set_parse_math(False)  # two dollar signs are money here, not a formula
     if x is not None:
@@ -174,9 +173,16 @@ def finish(
     return ax
 
 
+def wrap(text: str, letters: int) -> str:
+    """The text in lines of at most so many letters; a number and its % stay together."""
+    kept = text.replace(" %", "\u00a0%")
+    return "\n".join(textwrap.wrap(kept, letters)).replace("\u00a0", " ")
+
+
 def legend(ax: Axes, **options: Any) -> None:  # noqa: ANN401 - passed on to matplotlib
     """A legend in the course's fonts, without a frame."""
-    ax.legend(fontsize=TICK, frameon=False, **options)
+    look = {"fontsize": TICK, "frameon": False, "handlelength": 1.6, "columnspacing": 1.2}
+    ax.legend(**(look | options))
 
 
 def said(value: float, unit: Unit = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from mlops_helpers.plots.base import (
     BLACK,
@@ -94,6 +95,7 @@ def metric_comparison(
     ax.set_yticks(range(len(frame)), labels(frame))
     ax.set_ylim(len(frame) - 0.4, -0.7)
     ax.margins(x=0.12)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     tick_unit(ax.xaxis, unit)
     values = frame["value"].astype(float)
     top = frame.loc[values.idxmax() if best == "highest" else values.idxmin()]

@@ -75,11 +75,11 @@ def drift(
         markersize=15,
         markeredgewidth=2.6,
         color=BLACK,
-        label="no drift would give",
+        label="by chance",
     )
     ax.set_yticks(range(len(rows)), [str(name).replace("_", " ") for name in rows["feature"]])
     ax.invert_yaxis()
-    ax.margins(x=0.14)
+    ax.margins(x=0.18)
     ax.set_xlim(left=0)
     legend(ax, loc="lower right")
     worst = rows.iloc[0]
@@ -187,7 +187,7 @@ def latency(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = 
                 fontsize=TICK,
             )
     ax.set_xticks(range(len(frame)), names)
-    ax.set_ylim(0, float(np.nanmax(frame[percentiles].to_numpy(float))) * 1.35)
+    ax.set_ylim(0, float(np.nanmax(frame[percentiles].to_numpy(float))) * 1.5)
     legend(ax, loc="upper left", ncols=len(percentiles))
     last = percentiles[-1]
     slowest = float(frame[last].max())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["registry_status"]
 
 _LOOK = {"champion": (BLUE, "white"), "challenger": (ORANGE, BLACK)}
-_HEADS = {"version": 0.0, "role": 0.16, "model": 0.44, "AUC": 1.0}
+_HEADS = {"version": 0.0, "role": 0.17, "model": 0.45, "AUC": 1.0}
 
 
 def registry_status(
@@ -57,7 +57,7 @@ def registry_status(
         ax.axhline(line - 0.5, color="#DDDDDD", linewidth=0.8)
         _write(ax, _HEADS["version"], line, f"v{version}", fontweight="bold")
         _write(ax, _HEADS["role"], line, " + ".join(roles) or "no role", color=front, bbox=box)
-        _write(ax, _HEADS["model"], line, "\n".join(textwrap.wrap(str(name), 19)), fontsize=TICK)
+        _write(ax, _HEADS["model"], line, "\n".join(textwrap.wrap(str(name), 21)), fontsize=TICK)
         _write(ax, _HEADS["AUC"], line, said(float(auc)))
     return finish(ax, title=title or _finding(frame))
 
