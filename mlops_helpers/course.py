@@ -270,11 +270,13 @@ class _Runner:
         return Row(notebook.path, state, run, now=notebook.name in self.ran)
 
     def _keep_picture(self) -> None:
-        """Bring the dashboard's picture to `outputs`, if the last phase has finished with one."""
+        """Bring the last phase's picture to `outputs`; one of other loans does not stay there."""
         finished = read_finished(PHASES[-1], self.plan.state)
         picture = finished.folder / PICTURE if finished else None
         if picture and picture.is_file():
             write_atomically(self.plan.outputs / PICTURE, picture.read_bytes())
+        else:
+            (self.plan.outputs / PICTURE).unlink(missing_ok=True)
 
     def _start_over(self) -> None:
         """Forget the state of these loans and this seed, unless an open notebook works on it."""

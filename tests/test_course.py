@@ -196,6 +196,9 @@ def test_the_dashboards_picture_comes_to_the_report(notebooks, outputs, monkeypa
     run()
     assert (outputs / "dashboard.png").read_bytes() == b"picture"
     assert 'src="dashboard.png"' in (outputs / "index.html").read_text()
+    write_phase(notebooks, FIRST, "1 / 0")
+    run(parameters=[("seed", "7")])
+    assert not (outputs / "dashboard.png").exists(), "it shows the loans of another seed"
 
 
 def test_pages_ask_nothing_of_the_network(outputs):

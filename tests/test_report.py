@@ -93,6 +93,7 @@ def test_a_failure_names_cell_and_exception(rows, outputs):
     text = render(rows, FACTS, outputs=outputs, when=WHEN)
     section = re.search(r'<section class="alarm".*?</section>', text, re.DOTALL)[0]
     assert text.index(section) < text.index("<table")
+    assert "</strong> with <strong>" in " ".join(section.split())
     for part in (PHASES[2], "[7]", "ValueError", "model.predict(x)", "x has &lt;3&gt; columns"):
         assert part in section
 
