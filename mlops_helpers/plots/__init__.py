@@ -8,14 +8,15 @@ incidents     alerts_by_severity, alerts_timeline
 experiments   traffic, power_curve, ab_effect
 money         profit_curve, business_impact
 registry      registry_status
-base          show, picture, no_data: what all of them share
+showing       show, picture: once, with alternative text
+base          what all of them share
 ============  =====================================================================
 
 Every figure takes `(frame, ax=None, *, title=None, …)`. Its title is a finding, computed from the
 frame unless it is given; colour is never the only carrier.
 """
 
-from mlops_helpers.plots.base import Picture, no_data, picture, show
+from mlops_helpers.plots.base import no_data
 from mlops_helpers.plots.experiments import ab_effect, power_curve, traffic
 from mlops_helpers.plots.incidents import alerts_by_severity, alerts_timeline
 from mlops_helpers.plots.metrics import metric_comparison, monthly_rate
@@ -23,6 +24,7 @@ from mlops_helpers.plots.money import business_impact, profit_curve
 from mlops_helpers.plots.monitoring import drift, latency, volume
 from mlops_helpers.plots.registry import registry_status
 from mlops_helpers.plots.scores import calibration, roc, score_histogram
+from mlops_helpers.plots.showing import Picture, picture, show
 
 __all__ = [
     "Picture",
