@@ -219,6 +219,14 @@ def test_a_version_judged_on_the_same_loans_stands_beside_the_one_that_served(tm
     assert told["performance"] == "AUC of v1: 0.710 on holdout, 0.660 live; v2 on those loans 0.700"
 
 
+def test_versions_that_never_served_do_not_crowd_the_picture(log, empty):
+    """A registry of many attempts shows those with a role or a record; the first ones show all."""
+    tried = pd.concat([STATUS, STATUS.tail(1).assign(version=3, alias="")])
+    assert set(dashboard.collect(log, tried, COSTS)["performance"]["version"]) == {1, 2}
+    unpromoted = STATUS.assign(alias="")
+    assert set(dashboard.collect(empty, unpromoted, COSTS)["performance"]["version"]) == {1, 2}
+
+
 def test_the_picture_in_words_holds_every_finding_and_no_stopwatch(frames):
     """Alternative text and findings say what the panels say; milliseconds vary, so they do not."""
     told = dashboard.findings(frames)

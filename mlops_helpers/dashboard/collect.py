@@ -73,7 +73,8 @@ def _performance(status: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     """`name, window, version, rows, value, low, high` with `rows` one of holdout, live, judged.
 
     The holdout comes from the registry, the rest from the log: `live` is what a version did in
-    service, `judged` what another version would have done on the same loans.
+    service, `judged` what another version would have done on the same loans. Versions without a
+    role that were never in service are left out, unless there are no others.
     """
     live = stored.rename(columns={"model_version": "version"}).dropna(subset="version")
     kind = live["subject"].map({"": "live", "judged rows": "judged"})
@@ -84,6 +85,8 @@ def _performance(status: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     holdout = status.rename(columns={"auc": "value"}).assign(rows="holdout", window=None)
     judged = live.loc[live["rows"] == "judged", "version"]
     holdout = holdout[~holdout["version"].isin(judged)]  # its holdout are the judged loans
+    in_use = (holdout["alias"] != "") | holdout["version"].isin(live["version"])
+    holdout = holdout[in_use] if in_use.any() or len(live) else holdout
     columns = ["version", "rows", "window", "value", "low", "high"]
     parts = [part[columns] for part in (holdout, live) if len(part)]
     frame = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
