@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlops_helpers.course import choose, course_names
 from mlops_helpers.executing import Progress, execute
 from mlops_helpers.parameters import read_notebook
 from mlops_helpers.places import find_notebook, write_atomically
+from mlops_helpers.planning import choose, course_names
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ENVIRONMENT = ("MLFLOW_TRACKING_URI", "MLOPS_DATABASE_URL")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from mlops_helpers import course
+from mlops_helpers import course, planning
 from mlops_helpers.course import run
 from mlops_helpers.fingerprints import Facts, Memory, read_memory
 from mlops_helpers.parameters import Refused
@@ -26,7 +26,7 @@ def _own_place(tmp_path, monkeypatch):
     monkeypatch.setenv("MLOPS_NOTEBOOKS", str(tmp_path / "notebooks"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("MLOPS_DATABASE_URL", raising=False)
-    monkeypatch.setattr(course, "read_facts", lambda *_: Facts("tiny loans", 10, {}, False))
+    monkeypatch.setattr(planning, "read_facts", lambda *_: Facts("tiny loans", 10, {}, False))
 
 
 @pytest.fixture
@@ -250,7 +250,7 @@ def test_a_course_that_cannot_be_trusted_is_refused(case, notebooks, outputs, mo
         write_phase(notebooks, PHASES[3])
         message = f"{THIRD}.ipynb is missing"
     else:
-        monkeypatch.setattr(course, "read_facts", _bad_data)
+        monkeypatch.setattr(planning, "read_facts", _bad_data)
         message = "3 rows are negative"
     with pytest.raises(Refused, match=message):
         run(parameters=[("seed", "3")])
@@ -281,7 +281,7 @@ def test_loans_are_read_once(tmp_path, monkeypatch):
         calls.append(args)
         return Facts("tiny", 1, {"too young": 2}, False)
 
-    monkeypatch.setattr(course, "read_facts", count)
+    monkeypatch.setattr(planning, "read_facts", count)
     run([FIRST])
     run([FIRST])
     assert len(calls) == 1
