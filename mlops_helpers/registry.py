@@ -11,7 +11,6 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -31,7 +30,7 @@ from mlops_helpers.gate import (
     unseen_rows,
 )
 from mlops_helpers.model_files import read_model
-from mlops_helpers.run_records import MODEL_FILE, SIGNATURE
+from mlops_helpers.runs import MODEL_FILE, SIGNATURE
 from mlops_helpers.tracking import TrainedRun
 from mlops_helpers.versions import HISTORY, RegistryError, UnknownModelError, Versions, moment
 
@@ -44,11 +43,7 @@ __all__ = [
     "UnknownModelError",
 ]
 
-ALIASES: tuple[Literal["champion", "challenger", "previous"], ...] = (
-    "champion",
-    "challenger",
-    "previous",
-)
+ALIASES = ("champion", "challenger", "previous")
 MARGIN = 0.02
 """AUC that a new champion must surely not lose on the same rows."""
 STATUS = ["version", "alias", "name", "auc", "low", "high", "gate", "created", "run_id"]

@@ -25,7 +25,7 @@ from mlops_helpers.data import TARGET, Split
 from mlops_helpers.features import build_pipeline
 from mlops_helpers.model_files import read_model, types_to_vouch
 from mlops_helpers.performance import evaluate
-from mlops_helpers.run_records import (
+from mlops_helpers.runs import (
     MODEL_FILE,
     SAMPLE_FILE,
     SIGNATURE,

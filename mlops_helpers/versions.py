@@ -21,7 +21,7 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 
-from mlops_helpers.run_records import SAMPLE_FILE, artifact_folder, connect
+from mlops_helpers.runs import SAMPLE_FILE, artifact_folder, connect
 
 __all__ = ["HISTORY", "RegistryError", "UnknownModelError", "Versions", "moment"]
 

@@ -81,19 +81,6 @@ def test_the_stored_model_gives_the_stored_predictions(record):
     np.testing.assert_allclose(again, sample["probability"], atol=1e-12)
 
 
-def test_mlflows_own_loader_reads_it_too(record):
-    """A server that knows MLflow only gets both probabilities for the logged input example."""
-    before = mlflow.get_tracking_uri()
-    try:
-        mlflow.set_tracking_uri(record.tracking_uri)
-        model = mlflow.pyfunc.load_model(record.runs["logistic"].model_uri)
-    finally:
-        mlflow.set_tracking_uri(before)
-    assert model.metadata.signature.inputs.input_names() == list(FEATURES)
-    rows = record.split.holdout[list(FEATURES)].head(3)
-    assert model.predict(rows).shape == (3, 2)
-
-
 def test_mlflows_global_state_is_left_alone(record, caplog):
     """No active run, no changed address, and nothing on MLflow's logger worth a warning."""
     before = mlflow.get_tracking_uri()
@@ -214,16 +201,6 @@ def test_runs_are_compared_best_first(record):
     assert by_auc["name"].iloc[-1] == "dummy"
     assert compare_runs(record.tracking_uri, metric="brier")["value"].is_monotonic_increasing
     assert compare_runs(record.tracking_uri, "nothing here").empty
-
-
-def test_a_digest_tells_values_and_order_but_not_the_index():
-    """The same rows have the same digest; one changed cent does not."""
-    rows = small_split().train.head(20)
-    assert content_digest(rows.set_axis(range(100, 120))) == content_digest(rows)
-    changed = rows.copy()
-    changed.loc[changed.index[3], "loan_amount"] += 0.01
-    assert content_digest(changed) != content_digest(rows)
-    assert content_digest(rows.iloc[::-1]) != content_digest(rows)
 
 
 @pytest.mark.slow
