@@ -26,6 +26,16 @@ plots           one function per figure: frame in, Axes out
 dashboard       the 3 x 3 picture, from what the stores say
 exercises       checks and hints for the notebooks' exercises
 course          runs the notebooks and writes the report
+places          where things lie: outputs, notebooks, the loans, the state of a run
+preparing       runs the phases that a notebook needs first
+parameters      reads a notebook's parameters and refuses what would be lost
+planning        what a run will do, checked before anything is written
+fingerprints    what a result depends on, and what ran last
+executing       one notebook through Papermill, with progress
+pages           an executed notebook as a page without network
+report          the page of a run: outputs/index.html
+storing         executes the notebooks and stores their outputs in the files
+doctor          is this machine ready for the course?
 ==============  ==================================================================
 """
 

@@ -20,6 +20,7 @@ def write_html(notebook: Path, target: Path) -> None:
     from nbconvert import HTMLExporter
 
     content = nbformat.read(notebook, as_version=4)
+    content.metadata.pop("widgets", None)
     for cell in content.cells:
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)

@@ -7,14 +7,12 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
 from mlops_helpers import workspace as module
-from mlops_helpers.places import PHASES, find_applications, outputs_folder, state_folder
+from mlops_helpers.places import PHASES
 from mlops_helpers.workspace import Workspace, WorkspaceError, read_finished, runs_in_use
-from tests.tiny import BEGIN, outputs_text, write_course, write_notebook
 
 FIRST, SECOND, THIRD = PHASES[:3]
 
@@ -107,49 +105,6 @@ def test_old_runs_are_removed_but_none_that_is_in_use():
     assert {path.name for path in runs_in_use(open_run.state)} == {open_run.folder.name, names[-1]}
     open_run.finish()
     assert read_finished(FIRST, open_run.state).folder == open_run.folder
-
-
-def test_loans_and_seed_keep_states_apart(tmp_path):
-    """Other loans (by content, not by name) or another seed mean another state."""
-    one, same, other = (tmp_path / name for name in ("one.csv", "same.csv", "other.csv"))
-    one.write_text("a\n1\n")
-    same.write_text("a\n1\n")
-    other.write_text("a\n2\n")
-    keys = {
-        name: state_folder(applications, seed, "outputs")
-        for name, (applications, seed) in {
-            "simulated": ("simulated", 42),
-            "seed": ("simulated", 7),
-            "one": (str(one), 42),
-            "other": (str(other), 42),
-        }.items()
-    }
-    assert len(set(keys.values())) == len(keys)
-    assert state_folder(str(same), 42, "outputs") == keys["one"]
-
-
-def test_relative_loans_are_found_from_here_then_in_the_project(tmp_path, monkeypatch):
-    """A path is taken from the working folder first; a missing file is named with the way out."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "pyproject.toml").write_text("")
-    assert find_applications("pyproject.toml") == str(tmp_path / "pyproject.toml")
-    assert Path(find_applications("requirements.lock")).is_file()
-    with pytest.raises(WorkspaceError, match=r"'nope.csv': no such file.*simulated"):
-        Workspace.begin(FIRST, applications="nope.csv")
-
-
-def test_relative_outputs_lie_in_the_root(tmp_path, monkeypatch):
-    """`MLOPS_ROOT` moves relative outputs only; without it they lie in the project."""
-    assert outputs_folder("x") == tmp_path / "x"
-    assert outputs_folder("/somewhere") == Path("/somewhere")
-    monkeypatch.delenv("MLOPS_ROOT")
-    assert outputs_folder("x") == Path(module.__file__).resolve().parents[1] / "x"
-
-
-def test_an_unknown_phase_names_the_nearest():
-    """A misspelt phase is refused with what was probably meant."""
-    with pytest.raises(WorkspaceError, match="did you mean '03_monitoring'"):
-        Workspace.begin("03_monitorng")
 
 
 def test_own_servers_are_used_as_they_are(tmp_path, monkeypatch):
@@ -251,55 +206,3 @@ def test_importing_it_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_phases_before_are_run_first(tmp_path, capfd):
-    """A cold phase gets what it needs, with progress on stderr and nothing on stdout."""
-    write_course(tmp_path / "notebooks", 2)
-    ws = Workspace.begin(THIRD, seed=5)
-    with contextlib.closing(sqlite3.connect(ws.folder / "course.db")) as database:
-        assert list(database.execute("select phase from steps")) == [(FIRST,), (SECOND,)]
-    shown = capfd.readouterr()
-    assert shown.out == ""
-    assert f"Preparing {SECOND}" in shown.err
-    assert f"[2/2] {SECOND}" in shown.err
-    executed = ws.state / "prepared" / f"{SECOND}.ipynb"
-    assert outputs_text(executed) == ["2 steps, seed 5\n"]
-
-
-def test_a_failed_preparation_names_notebook_cell_and_exception(tmp_path):
-    """The error of the cold phase says where the phase before it went wrong."""
-    write_notebook(tmp_path / "notebooks", FIRST, "1 / 0")
-    with pytest.raises(WorkspaceError) as error:
-        Workspace.begin(SECOND)
-    for part in (f"{FIRST}.ipynb", "cell [3]", "ZeroDivisionError"):
-        assert part in str(error.value)
-
-
-def test_a_phase_that_never_finishes_is_a_failed_preparation(tmp_path):
-    """A notebook without `finish` is named, instead of a loop of preparations."""
-    write_notebook(tmp_path / "notebooks", FIRST, BEGIN.format(phase=FIRST))
-    with pytest.raises(WorkspaceError, match=rf"{FIRST}.ipynb never reached `ws.finish"):
-        Workspace.begin(SECOND)
-
-
-def test_a_missing_notebook_is_named(tmp_path):
-    """The preparation says which file it looked for, and where."""
-    with pytest.raises(WorkspaceError, match=rf"{FIRST}.ipynb is missing from"):
-        Workspace.begin(SECOND)
-
-
-def test_two_cold_phases_at_once_prepare_once(tmp_path):
-    """The second process waits, and then finds the work done."""
-    write_course(tmp_path / "notebooks", 1)
-    code = f"from mlops_helpers.workspace import Workspace; Workspace.begin({SECOND!r})"
-    children = [
-        subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    told = [child.communicate()[1] for child in children]
-    assert [child.returncode for child in children] == [0, 0]
-    assert sum(f"Preparing {FIRST}" in text for text in told) == 1
-    state = state_folder("simulated", 42, "outputs")
-    assert len(list(state.glob(f"{FIRST}-*/"))) == 1
-    assert len(list(state.glob(f"{SECOND}-*/"))) == 2
