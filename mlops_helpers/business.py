@@ -205,8 +205,8 @@ def profit_interval(profit: ArrayLike, *, confidence: float = 0.95) -> Interval:
 
 
 def in_words(value: float) -> str:
-    """A figure for a sentence: whole from 100 up, four significant digits below."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
+    """A figure for a sentence: whole from 100 up, three significant digits below."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def in_dollars(value: float) -> str:
