@@ -130,14 +130,14 @@ def test_what_is_no_notebook_is_refused(tmp_path, text):
     """A broken file is named, without a traceback of the reader."""
     path = tmp_path / f"{PHASE}.ipynb"
     path.write_text(text)
-    with pytest.raises(Refused, match="03_monitoring.ipynb is not a notebook"):
+    with pytest.raises(Refused, match=r"03_monitoring\.ipynb is not a notebook"):
         read_notebook(path)
 
 
 def test_a_cell_that_is_not_python_is_refused(tmp_path):
     """What cannot be read cannot be checked."""
     path = write_notebook(tmp_path, PHASE, "for for")
-    with pytest.raises(Refused, match="03_monitoring.ipynb, 2: not Python"):
+    with pytest.raises(Refused, match=r"03_monitoring\.ipynb, 2: not Python"):
         read_notebook(path)
 
 
