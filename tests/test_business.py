@@ -162,7 +162,7 @@ def test_figures_for_sentences():
     assert [business.in_words(v) for v in (12345.6, -123.4, 0.012345)] == [
         "12,346",
         "-123",
-        "0.01235",
+        "0.0123",
     ]
 
 
