@@ -158,7 +158,7 @@ def test_dollars_carry_their_sign_in_front(value, said):
 
 
 def test_figures_for_sentences():
-    """Whole numbers from 100 up, four significant digits below."""
+    """Whole numbers from 100 up, three significant digits below."""
     assert [business.in_words(v) for v in (12345.6, -123.4, 0.012345)] == [
         "12,346",
         "-123",
