@@ -1,14 +1,9 @@
-"""What mlops_helpers.ab_testing (with assignment, sample_size, two_samples) promises."""
+"""What mlops_helpers.ab_testing promises."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from statsmodels.stats.power import TTestIndPower
-from statsmodels.stats.proportion import (
-    power_proportions_2indep,
-    samplesize_proportions_2indep_onetail,
-)
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from mlops_helpers import ab_testing
@@ -17,11 +12,7 @@ from mlops_helpers.ab_testing import (
     analyze,
     check_ratio,
     contenders,
-    plan_sentence,
-    power,
-    power_table,
     required_sample_size,
-    typical_spread,
 )
 from mlops_helpers.business import CostModel, in_dollars
 
@@ -29,7 +20,6 @@ PLAN = Experiment("champion-2-against-1")
 DELAY = pd.Timedelta(days=182)
 START = pd.Timestamp("2024-08-01", tz="UTC")
 LATE = START + pd.Timedelta(days=900)
-UNITS = [f"loan-{i}" for i in range(20_000)]
 
 
 def exposed(n=4000, *, seed=0, better=0.0, plan=PLAN):
@@ -62,77 +52,7 @@ def test_everything_exported_exists():
     assert all(hasattr(ab_testing, name) for name in ab_testing.__all__)
 
 
-# --- assignment ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("plan", "said"),
-    [
-        ({"name": " "}, "name is ' '"),
-        ({"arms": ("control",), "split": (1.0,)}, "arms is"),
-        ({"arms": ("a", "a")}, "different names"),
-        ({"split": (0.5, 0.4)}, "sums to 0.9"),
-        ({"split": (1.5, -0.5)}, "above 0"),
-        ({"split": (0.2, 0.3, 0.5)}, "3 shares for 2 arms"),
-        ({"cutoff": 18}, "cutoff is 18"),
-    ],
-)
-def test_impossible_plans_are_refused(plan, said):
-    """A plan names the value that it refuses."""
-    with pytest.raises(ValueError, match=said):
-        Experiment(**{"name": "x", **plan})
-
-
-def test_assignment_is_sticky():
-    """The same unit meets the same arm: in another order, alone, as a number or as its text."""
-    there = dict(zip(UNITS[:500], PLAN.assign(UNITS[:500]), strict=True))
-    back = dict(zip(UNITS[499::-1], PLAN.assign(UNITS[499::-1]), strict=True))
-    assert there == back
-    assert PLAN.assign([UNITS[7]])[0] == there[UNITS[7]]
-    assert PLAN.assign([12])[0] == PLAN.assign(["12"])[0]
-
-
-def test_assignment_survives_releases():
-    """The arms of these units are written down: a new release must not move anybody."""
-    assert "".join(arm[0] for arm in PLAN.assign(UNITS[:12])) == "ctttttcttttt"
-
-
-@pytest.mark.parametrize("split", [(0.5, 0.5), (0.9, 0.1), (0.2, 0.3, 0.5)])
-def test_assignment_follows_the_split(split):
-    """Counts agree with the planned shares (chi-square over 20 000 units)."""
-    arms = tuple("abc"[: len(split)])
-    plan = Experiment("uniform", arms=arms, split=split)
-    counts = pd.Series(plan.assign(UNITS)).value_counts()[list(arms)]
-    assert stats.chisquare(counts, np.array(split) * len(UNITS)).pvalue > 1e-3
-
-
-def test_experiments_are_independent():
-    """Another name, or another salt, splits the same units independently."""
-    first = PLAN.assign(UNITS)
-    for other in (Experiment("another"), Experiment(PLAN.name, salt="again")):
-        table = pd.crosstab(first, other.assign(UNITS))
-        assert stats.chi2_contingency(table).pvalue > 1e-3
-
-
-def test_more_treatment_never_sends_anybody_back():
-    """Raising the treatment's share moves units from control to treatment only."""
-    before = Experiment("ramp", split=(0.9, 0.1)).assign(UNITS)
-    after = Experiment("ramp", split=(0.5, 0.5)).assign(UNITS)
-    assert (after[before == "treatment"] == "treatment").all()
-
-
-def test_units_need_an_id():
-    """A missing id is refused; no units are no arms."""
-    with pytest.raises(ValueError, match="no id"):
-        PLAN.assign(["a", None])
-    assert PLAN.assign([]).size == 0
-
-
-def test_a_plan_becomes_plain_values():
-    """to_dict holds what Experiment takes."""
-    values = PLAN.to_dict()
-    again = {**values, "arms": tuple(values["arms"]), "split": tuple(values["split"])}
-    assert Experiment(**again) == PLAN
+# --- who is compared ----------------------------------------------------------------------------
 
 
 def test_control_is_what_served_before():
@@ -150,95 +70,6 @@ def test_one_version_is_no_experiment(champion, challenger, previous):
     """Without two versions the way out is named."""
     with pytest.raises(ValueError, match="Train a challenger first"):
         contenders(champion=champion, challenger=challenger, previous=previous)
-
-
-# --- planning -----------------------------------------------------------------------------------
-
-
-def test_size_for_rates_is_statsmodels():
-    """Sizes for two rates agree with statsmodels to one application."""
-    ours = required_sample_size(0.02, rate=0.14)
-    theirs = samplesize_proportions_2indep_onetail(0.02, 0.14, 0.8, alpha=0.05)
-    assert ours == pytest.approx(theirs, abs=1)
-
-
-@pytest.mark.parametrize("ratio", [0.25, 1.0, 2.0])
-def test_power_for_rates_is_statsmodels(ratio):
-    """Power for unequal arms agrees with statsmodels (there sample 1 is the treatment)."""
-    theirs = power_proportions_2indep(0.02, 0.14, nobs1=5000 * ratio, ratio=1 / ratio).power
-    assert power(5000, 0.02, rate=0.14, ratio=ratio) == pytest.approx(theirs, abs=1e-3)
-
-
-@pytest.mark.parametrize("ratio", [0.25, 1.0])
-@pytest.mark.parametrize("effect", [25.0, -500.0, 3000.0])
-def test_size_for_means_is_statsmodels(effect, ratio):
-    """Sizes for two means agree with statsmodels' t-test power to one application."""
-    theirs = TTestIndPower().solve_power(abs(effect) / 2500, power=0.8, alpha=0.05, ratio=ratio)
-    ours = required_sample_size(effect, sd=2500, ratio=ratio)
-    assert ours == pytest.approx(theirs, abs=1)
-
-
-def test_the_size_reaches_its_power_and_no_smaller_one_does():
-    """The required size is the smallest with the wanted power."""
-    size = required_sample_size(0.03, rate=0.1, target=0.9)
-    assert power(size, 0.03, rate=0.1) >= 0.9 > power(size - 1, 0.03, rate=0.1)
-
-
-def test_power_table_has_every_pair():
-    """One row for each size and effect; power rises with both."""
-    table = power_table([100, 1000], [50.0, 100.0], sd=1000)
-    assert len(table) == 4
-    assert table["power"].is_monotonic_increasing is False
-    wide = table.pivot(index="n", columns="effect", values="power")
-    assert (wide.loc[1000] > wide.loc[100]).all()
-    assert (wide[100.0] > wide[50.0]).all()
-
-
-def test_plan_sentence_says_size_and_months():
-    """The slider's text follows its effect: four times the size for half the effect."""
-    small, large = (required_sample_size(e, sd=2000) for e in (50, 100))
-    assert small == pytest.approx(4 * large, rel=0.01)
-    assert f"{large:,} applications an arm" in plan_sentence(100, sd=2000, per_month=1000)
-    assert f"{2 * small / 1000:,.1f} months" in plan_sentence(50, sd=2000, per_month=1000)
-    with pytest.raises(ValueError, match="per_month"):
-        plan_sentence(50, sd=2000, per_month=0)
-
-
-def test_typical_spread_gives_the_planned_width():
-    """Planning with it predicts Welch's interval, also when one arm varies three times as much."""
-    rng = np.random.default_rng(8)
-    a, b = rng.normal(0, 1, 5000), rng.normal(0, 3, 5000)
-    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    planned = 2 * 1.96 * typical_spread([a, b]) * np.sqrt(2 / 5000)
-    assert found.high - found.low == pytest.approx(planned, rel=1e-3)
-    assert np.isnan(typical_spread([a, [1.0]]))
-    assert np.isnan(typical_spread([]))
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"effect": 0.0, "rate": 0.1}, "effect is 0"),
-        ({"effect": 0.1}, "either rate"),
-        ({"effect": 0.1, "rate": 0.1, "sd": 2}, "either rate"),
-        ({"effect": 2.0, "rate": 14.0}, "not percent"),
-        ({"effect": 1.0, "sd": 0.0}, "sd is 0"),
-        ({"effect": 1.0, "sd": 1.0, "alpha": 5}, "alpha is 5"),
-        ({"effect": 1.0, "sd": 1.0, "ratio": 0}, "ratio is 0"),
-        ({"effect": 1.0, "sd": 1.0, "target": 80}, "target is 80"),
-        ({"effect": 1e-9, "sd": 1.0}, "larger effect"),
-    ],
-)
-def test_impossible_plans_of_size_are_refused(options, said):
-    """Each impossible argument is named."""
-    with pytest.raises(ValueError, match=said):
-        required_sample_size(options.pop("effect"), **options)
-
-
-def test_power_needs_two_applications():
-    """A power for one application an arm does not exist."""
-    with pytest.raises(ValueError, match="n is 1"):
-        power(1, 5.0, sd=2.0)
 
 
 # --- analysis -----------------------------------------------------------------------------------

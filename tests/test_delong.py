@@ -1,0 +1,93 @@
+"""What mlops_helpers.delong promises."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from mlops_helpers.delong import auc_difference, auc_drop, auc_interval
+from tests.two_models import scored
+
+
+def test_auc_is_scikit_learns_with_ties():
+    """The midrank AUC equals scikit-learn's, also with many ties."""
+    label, old, *_ = scored()
+    for score in (old, old.round(1)):
+        assert auc_interval(label, score).value == pytest.approx(roc_auc_score(label, score))
+
+
+def test_paired_interval_agrees_with_a_paired_bootstrap():
+    """DeLong's paired interval is within a tenth of the bootstrap's width, on both sides."""
+    label, old, new, _ = scored(1500, seed=4)
+    found = auc_difference(label, old, new)
+    rng = np.random.default_rng(1)
+    draws = []
+    for _ in range(400):
+        i = rng.integers(0, label.size, label.size)
+        draws.append(roc_auc_score(label[i], new[i]) - roc_auc_score(label[i], old[i]))
+    low, high = np.quantile(draws, [0.025, 0.975])
+    width = found.high - found.low
+    assert found.low == pytest.approx(low, abs=0.1 * width)
+    assert found.high == pytest.approx(high, abs=0.1 * width)
+
+
+def test_pairing_narrows_the_interval():
+    """Two similar scores on the same rows are compared better paired than as two samples."""
+    label, old, new, _ = scored(noise=(0.5, 0.4))
+    paired, unpaired = auc_difference(label, old, new), auc_drop(label, new, label, old)
+    assert paired.value == pytest.approx(unpaired.value)
+    assert paired.high - paired.low < 0.8 * (unpaired.high - unpaired.low)
+
+
+def test_equal_rankings_differ_by_nothing():
+    """A score against itself, rescaled, has difference 0 and no width."""
+    label, old, *_ = scored(500)
+    found = auc_difference(label, old, old / 2)
+    assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
+def test_interval_stays_within_zero_and_one():
+    """A perfect score's interval does not leave the scale of an AUC."""
+    found = auc_interval([0, 0, 0, 1, 1, 1], [1, 2, 3, 4, 5, 6])
+    assert (found.value, found.low, found.high) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("label", "score", "said"),
+    [
+        ([0, 0, 1], [0.1, 0.2, 0.3], "1 defaults"),
+        ([0, 1, 0, 1], [0.1, np.nan, 0.2, 0.3], "1 scores"),
+        ([0, 1, 0.5, 1], [0.1, 0.2, 0.2, 0.3], "neither 0 nor 1"),
+        ([0, 1, 0, 1], [0.1, 0.2], "4 outcomes and 2 scores"),
+    ],
+)
+def test_impossible_input_is_named(label, score, said):
+    """One class, missing values, probabilities as labels and lengths are refused by name."""
+    with pytest.raises(ValueError, match=said):
+        auc_interval(label, score)
+
+
+def test_intervals_follow_the_definition():
+    """Both intervals are those of DeLong's sums over all pairs of loans, ties counted as half."""
+    label, *scores, _ = scored(300, seed=2)
+    placed = []
+    for score in (score.round(1) for score in scores):
+        bad, good = score[label == 1][:, None], score[label == 0][None, :]
+        wins = (bad > good) + 0.5 * (bad == good)
+        placed.append((wins.mean(axis=1), wins.mean(axis=0)))
+
+    def half_width(of_bad, of_good):
+        error = of_bad.var(ddof=1) / of_bad.size + of_good.var(ddof=1) / of_good.size
+        return 1.959964 * np.sqrt(error)
+
+    (old_bad, old_good), (new_bad, new_good) = placed
+    alone = auc_interval(label, scores[0].round(1))
+    paired = auc_difference(label, scores[0].round(1), scores[1].round(1))
+    assert alone.high - alone.value == pytest.approx(half_width(old_bad, old_good), rel=1e-6)
+    expected = half_width(new_bad - old_bad, new_good - old_good)
+    assert paired.high - paired.value == pytest.approx(expected, rel=1e-6)
+
+
+def test_confidence_is_a_share():
+    """Percent is refused."""
+    with pytest.raises(ValueError, match="confidence is 95"):
+        auc_interval([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4], confidence=95)
