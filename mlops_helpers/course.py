@@ -23,15 +23,10 @@ from mlops_helpers.fingerprints import (
 )
 from mlops_helpers.pages import write_html
 from mlops_helpers.parameters import Notebook, Refused
-from mlops_helpers.places import (
-    PHASES,
-    write_atomically,
-)
+from mlops_helpers.places import PHASES, PICTURE, write_atomically
 from mlops_helpers.planning import Plan, make_plan
 from mlops_helpers.report import Row, State, write_report
 from mlops_helpers.workspace import read_finished, runs_in_use
-
-PICTURE = "dashboard.png"
 
 
 def run(

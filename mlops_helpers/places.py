@@ -20,6 +20,8 @@ PHASES = (
     "06_dashboard",
 )
 SIMULATED = "simulated"
+PICTURE = "dashboard.png"
+"""What the last phase leaves in its folder for the report and the README."""
 
 
 class WorkspaceError(Exception):

@@ -2,7 +2,8 @@
 
 Stored outputs are what nbval compares and what GitHub shows, so they must come out the same on
 every machine: each notebook runs in its own folder with the defaults of its parameters, on a state
-made from nothing, and what varies from run to run (notices, timings, versions) is left out.
+made from nothing, and what varies from run to run (notices, timings, versions) is left out. The
+dashboard's picture goes to `docs/`, where the README shows it.
 """
 
 import os
@@ -14,7 +15,7 @@ from typing import Any
 
 from mlops_helpers.executing import Progress, execute
 from mlops_helpers.parameters import read_notebook
-from mlops_helpers.places import find_notebook, write_atomically
+from mlops_helpers.places import PICTURE, find_notebook, notebooks_folder, write_atomically
 from mlops_helpers.planning import choose, course_names
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -50,8 +51,11 @@ def store(notebooks: Sequence[str] = (), *, progress: Progress | None = None) ->
             if path.stem in chosen:
                 notebook = nbformat.read(target, as_version=4)
                 executed[path] = nbformat.writes(tidy(notebook)) + "\n"
+        pictures = [found.read_bytes() for found in Path(root).glob(f"outputs/state/*/*/{PICTURE}")]
     for path, text in executed.items():
         write_atomically(path, text)
+    for picture in pictures:  # at most one: the last phase draws it
+        write_atomically(notebooks_folder().parent / "docs" / PICTURE, picture)
     return None
 
 

@@ -73,6 +73,13 @@ def test_only_the_named_notebooks_are_written(notebooks):
     assert outputs_text(notebooks / f"{SECOND}.ipynb") == ["2 steps, seed 42\n"]
 
 
+def test_the_dashboard_picture_is_kept_for_the_readme(notebooks, tmp_path):
+    """What the last phase draws lands in `docs/` beside the notebooks' folder."""
+    write_phase(notebooks, FIRST, '(ws.folder / "dashboard.png").write_bytes(b"drawn")')
+    assert store([FIRST]) is None
+    assert (tmp_path / "docs" / "dashboard.png").read_bytes() == b"drawn"
+
+
 def test_each_notebook_runs_in_its_own_folder(notebooks):
     """The working folder is the one JupyterLab and nbval use, and own servers are left alone."""
     write_phase(notebooks, FIRST, "from pathlib import Path\nprint(Path.cwd().name)")
