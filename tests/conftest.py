@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import own_schema, postgres_binaries, postgres_server
+
 SERVERS = ("MLFLOW_TRACKING_URI", "MLOPS_DATABASE_URL")
 
 
@@ -37,3 +39,33 @@ def project() -> Path:
 def in_ci() -> bool:
     """Return whether this is CI, where nothing may be left out."""
     return os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Yield a PostgreSQL: a schema of our own in MLOPS_TEST_POSTGRES, or a throw-away server."""
+    given = os.environ.get("MLOPS_TEST_POSTGRES")
+    if given:
+        with own_schema(given) as url:
+            yield url
+    elif postgres_binaries() is None:
+        pytest.skip("no PostgreSQL: set MLOPS_TEST_POSTGRES or install the server's binaries")
+    else:
+        with postgres_server() as url:
+            yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return an empty store on each supported database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'log.db'}"
+    import sqlalchemy as sa
+
+    from mlops_helpers import tables
+
+    url = request.getfixturevalue("postgres_url")
+    engine = sa.create_engine(url)
+    tables._tables.drop_all(engine)
+    engine.dispose()
+    return url

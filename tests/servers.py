@@ -74,6 +74,28 @@ def postgres_server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def own_schema(url: str) -> Iterator[str]:
+    """A schema of this process in somebody's PostgreSQL, dropped at the end; yields its URL.
+
+    Workers that run at once do not meet in it, and it leaves nobody else's tables touched.
+    """
+    import sqlalchemy as sa
+
+    name = f"mlops_tests_{os.getpid()}"
+    parsed = sa.make_url(url).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(parsed)
+    try:
+        with engine.begin() as connection:
+            connection.execute(sa.schema.CreateSchema(name))
+        inside = parsed.update_query_dict({"options": f"-csearch_path={name}"})
+        yield inside.render_as_string(hide_password=False)
+    finally:
+        with engine.begin() as connection:
+            connection.execute(sa.schema.DropSchema(name, cascade=True, if_exists=True))
+        engine.dispose()
+
+
+@contextlib.contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
     """An `mlflow server` that keeps everything in `folder`; yields its URL."""
     port = free_port()

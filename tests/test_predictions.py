@@ -1,75 +1,26 @@
 """The log stores once, forgets nothing in silence, and gives back what it was given."""
 
-import os
-import sqlite3
 import threading
 
 import numpy as np
 import pandas as pd
 import pytest
-import sqlalchemy as sa
 
-from mlops_helpers import tables
-from mlops_helpers.data import simulate_applications
 from mlops_helpers.predictions import METRIC_COLUMNS, OutcomeReceipt, PredictionLog
-from mlops_helpers.scoring import score
-from tests.servers import postgres_binaries, postgres_server
-from tests.test_scoring import ByDebt
-
-JANUARY = pd.Timestamp("2024-01-01", tz="UTC")
-FEBRUARY = pd.Timestamp("2024-02-01", tz="UTC")
-
-
-@pytest.fixture(scope="module")
-def postgres_url():
-    """A PostgreSQL: the one in MLOPS_TEST_POSTGRES (tables dropped), or a throw-away one."""
-    given = os.environ.get("MLOPS_TEST_POSTGRES")
-    if given:
-        yield given
-    elif postgres_binaries() is None:
-        pytest.skip("no PostgreSQL: set MLOPS_TEST_POSTGRES or install the server's binaries")
-    else:
-        with postgres_server() as url:
-            yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
-    """An empty store on each supported database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'log.db'}"
-    url = request.getfixturevalue("postgres_url")
-    engine = sa.create_engine(url)
-    tables._tables.drop_all(engine)
-    engine.dispose()
-    return url
+from tests.logged import FEBRUARY, JANUARY, outcomes_of, two_months
 
 
 @pytest.fixture
-def log(url):
+def log(store_url):
     """An open, empty log."""
-    with PredictionLog(url) as log:
+    with PredictionLog(store_url) as log:
         yield log
 
 
 @pytest.fixture(scope="module")
 def rows():
     """Two hundred predictions of January and February 2024, some features missing."""
-    frame = simulate_applications(200, seed=3, start=JANUARY, months=2)
-    frame.loc[frame.index[::7], "age"] = np.nan
-    latency = np.arange(1.0, 201.0)
-    return score(ByDebt(), frame, model_version=1, cutoff=0.2, latency_ms=latency)
-
-
-def outcomes_of(rows, default=0):
-    """All outcomes of these predictions, half a year later."""
-    return pd.DataFrame(
-        {
-            "prediction_id": rows["prediction_id"],
-            "default": default,
-            "outcome_at": rows["scored_at"] + pd.Timedelta(days=182),
-        }
-    )
+    return two_months()
 
 
 def test_what_goes_in_comes_out(log, rows):
@@ -108,37 +59,6 @@ def test_all_or_nothing(log, rows):
     with pytest.raises(ValueError, match=r"probability == 1\.5 in 1 rows"):
         log.append(bad)
     assert log.window().empty
-
-
-def test_a_naive_time_is_refused_by_name(log, rows):
-    """Local or naive timestamps never reach the store; the message names the column."""
-    with pytest.raises(ValueError, match="'scored_at' has no time zone"):
-        log.append(rows.assign(scored_at=rows["scored_at"].dt.tz_localize(None)))
-    with pytest.raises(ValueError, match="'outcome_at' has no time zone"):
-        log.record_outcomes(outcomes_of(rows).assign(outcome_at=pd.Timestamp("2024-07-01")))
-    with pytest.raises(ValueError, match="start == 2024-01-01 00:00:00 has no time zone"):
-        log.window(pd.Timestamp("2024-01-01"))
-
-
-def test_another_zone_is_the_same_instant(log, rows):
-    """Times given in local time with a zone come back in UTC, unmoved."""
-    log.append(rows.assign(scored_at=rows["scored_at"].dt.tz_convert("America/New_York")))
-    assert log.window()["scored_at"].tolist() == sorted(rows["scored_at"])
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda r: r.drop(columns="age"), r"missing columns \['age'\]"),
-        (lambda r: r.assign(colour="red"), r"unknown columns \['colour'\]"),
-        (lambda r: r.assign(application_id=None), "'application_id' is missing in 200 rows"),
-        (lambda r: r.assign(decision="maybe"), "decision == 'maybe'"),
-    ],
-)
-def test_a_frame_of_another_shape_is_refused_by_name(log, rows, change, said):
-    """Missing, unknown and empty columns and unknown decisions are named."""
-    with pytest.raises(ValueError, match=said):
-        log.append(change(rows))
 
 
 def test_windows_are_half_open(log, rows):
@@ -199,49 +119,18 @@ def test_a_label_that_is_no_label_is_refused(log, rows):
     assert log.window()["default"].isna().all()
 
 
-def test_volume_a_day(log, rows):
-    """Volume, approvals and mean score of each UTC day equal those of the rows."""
-    log.append(rows)
-    table = log.daily_volume()
-    day = rows["scored_at"].dt.floor("D")
-    assert table["n"].tolist() == rows.groupby(day).size().tolist()
-    approved = (rows["decision"] == "approve").groupby(day).mean()
-    assert table["approval_rate"].tolist() == pytest.approx(approved.tolist())
-    assert table["mean_probability"].tolist() == pytest.approx(
-        rows.groupby(day)["probability"].mean().tolist()
-    )
-    assert table["day"].dtype == "datetime64[us, UTC]"
-    assert log.daily_volume(FEBRUARY)["day"].min() >= FEBRUARY
-
-
-def test_histogram_counts_every_score_once(log, rows):
-    """Bins are [low, high), the last includes 1, empty bins are there, and all rows counted."""
-    edge = rows.copy()
-    edge["probability"] = [0.0, 0.25, 0.5, 1.0] * 50
-    log.append(edge)
-    table = log.score_histogram(4)
-    assert table["n"].tolist() == [50, 50, 50, 50]
-    assert table["bin_low"].tolist() == [0, 0.25, 0.5, 0.75]
-    assert log.score_histogram([0, 0.1, 0.2, 1])["n"].tolist() == [50, 0, 150]
-    assert log.score_histogram(1)["n"].tolist() == [200]
-    with pytest.raises(ValueError, match="bins == 0"):
-        log.score_histogram(0)
-
-
-def test_latency_quantiles_are_exact(log, rows):
-    """p50, p95 and p99 are order statistics of what was measured."""
-    log.append(rows)
-    table = log.latency()
-    assert table[["n", "p50", "p95", "p99"]].iloc[0].tolist() == [200, 100, 190, 198]
+def test_a_decision_that_is_no_decision_is_refused(log, rows):
+    """A prediction approves or declines; the message says what came instead."""
+    with pytest.raises(ValueError, match="decision == 'maybe'"):
+        log.append(rows.assign(decision="maybe"))
 
 
 def test_an_empty_store_answers_with_empty_tables(log):
     """Before the first prediction every question has an empty answer of the right types."""
     assert log.window().empty
     assert log.window()["scored_at"].dtype == "datetime64[us, UTC]"
-    assert log.daily_volume()["day"].dtype == "datetime64[us, UTC]"
-    for table in (log.score_histogram(), log.latency(), log.metrics(), log.alerts()):
-        assert table.empty
+    assert log.metrics().empty
+    assert log.alerts().empty
     assert log.experiments() == []
     assert log.record_outcomes(log.window()) == OutcomeReceipt(0, 0, 0, 0)
 
@@ -273,13 +162,13 @@ def test_experiments_keep_their_last_record(log):
         log.save_experiment({"name": "odd", "what": object()})
 
 
-def test_writers_at_once_lose_and_repeat_nothing(url, rows):
+def test_writers_at_once_lose_and_repeat_nothing(store_url, rows):
     """Four writers send overlapping batches; exactly the distinct rows are there."""
-    PredictionLog(url).close()
+    PredictionLog(store_url).close()
     counts = []
 
     def write(part):
-        with PredictionLog(url) as log:
+        with PredictionLog(store_url) as log:
             counts.append(sum(log.append(chunk) for chunk in (part.head(60), part.tail(60), part)))
 
     parts = [rows.iloc[start : start + 80] for start in (0, 40, 80, 120)]
@@ -288,36 +177,6 @@ def test_writers_at_once_lose_and_repeat_nothing(url, rows):
         writer.start()
     for writer in writers:
         writer.join()
-    with PredictionLog(url) as log:
+    with PredictionLog(store_url) as log:
         assert len(log.window()) == len(rows)
     assert sum(counts) == len(rows)
-
-
-def test_sqlite_is_in_wal_mode_with_foreign_keys_and_can_be_copied(tmp_path, rows):
-    """Readers do not wait for a writer, orphans are impossible, and a backup holds every row."""
-    path = tmp_path / "log.db"
-    with PredictionLog(f"sqlite:///{path}") as log:
-        log.append(rows)
-        with log._engine.connect() as connection:
-            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
-    source, copy = sqlite3.connect(path), sqlite3.connect(tmp_path / "copy.db")
-    source.backup(copy)
-    source.close()
-    copy.close()
-    with PredictionLog(f"sqlite:///{tmp_path / 'copy.db'}") as log:
-        assert len(log.window()) == len(rows)
-
-
-def test_a_newer_store_and_another_database_are_refused(tmp_path):
-    """The course does not write into a store that it does not understand."""
-    url = f"sqlite:///{tmp_path / 'log.db'}"
-    PredictionLog(url).close()
-    connection = sqlite3.connect(tmp_path / "log.db")
-    connection.execute("insert into store values (99)")
-    connection.commit()
-    connection.close()
-    with pytest.raises(ValueError, match="schema version 99"):
-        PredictionLog(url)
-    with pytest.raises(ValueError, match="'mysql' is not supported"):
-        PredictionLog("mysql://host/db")
