@@ -45,9 +45,11 @@ def daily_volume(connection: sa.Connection, start: When = None, end: When = None
         .order_by("day", predictions.c.model_version)
     )
     frame = _table(connection, query)
-    frame["day"] = utc_series(frame["day"].astype("int64") * _DAY)
+    whole = dict.fromkeys(("day", "model_version", "n", "approved"), "int64")
+    frame = frame.astype({**whole, "mean_probability": "float64"})
+    frame["day"] = utc_series(frame["day"] * _DAY)
     frame.insert(4, "approval_rate", frame["approved"] / frame["n"])
-    return frame.astype({"n": "int64", "approved": "int64", "mean_probability": "float64"})
+    return frame
 
 
 def score_histogram(

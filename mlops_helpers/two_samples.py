@@ -2,14 +2,14 @@
 
 Sources: B. L. Welch (1947), Biometrika 34, 28-35 (means, unequal variances); R. G. Newcombe (1998),
 Statistics in Medicine 17, 873-890, method 10 (difference of rates); E. B. Wilson (1927), JASA 22,
-209-212 (one rate). Computed by SciPy and statsmodels.
+209-212 (one rate). Computed by statsmodels.
 """
 
 from __future__ import annotations
 
 import pandas as pd
-from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+from statsmodels.stats.weightstats import CompareMeans
 
 from mlops_helpers.business import UNKNOWN, Interval
 
@@ -17,13 +17,18 @@ __all__ = ["newcombe", "welch", "wilson"]
 
 
 def welch(control: pd.Series, treatment: pd.Series, alpha: float) -> Interval:
-    """Difference of two means (treatment minus control); no limits when neither arm varies."""
+    """Difference of two means (treatment minus control).
+
+    No limits when neither arm varies, or when one has fewer than two rows.
+    """
     n = len(control) + len(treatment)
     difference = float(treatment.mean() - control.mean())
-    if control.nunique() < 2 and treatment.nunique() < 2:
+    constant = control.nunique() < 2 and treatment.nunique() < 2
+    if constant or min(len(control), len(treatment)) < 2:
         return Interval(difference, float("nan"), float("nan"), n)
-    found = stats.ttest_ind(treatment, control, equal_var=False).confidence_interval(1 - alpha)
-    return Interval(difference, float(found.low), float(found.high), n)
+    means = CompareMeans.from_data(treatment, control)
+    low, high = means.tconfint_diff(alpha=alpha, usevar="unequal")
+    return Interval(difference, float(low), float(high), n)
 
 
 def newcombe(control: pd.Series, treatment: pd.Series, alpha: float) -> Interval:

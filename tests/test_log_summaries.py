@@ -115,6 +115,7 @@ def test_an_empty_log_has_empty_summaries(log):
     """Before the first prediction there are no rows, but the columns, and days are days."""
     volume, histogram, latency = log.daily_volume(), log.score_histogram(), log.latency()
     assert volume["day"].dtype == "datetime64[us, UTC]"
+    assert volume["model_version"].dtype == volume["n"].dtype == "int64"
     assert list(histogram.columns) == ["model_version", "bin_low", "bin_high", "n"]
     assert list(latency.columns) == ["model_version", "n", "p50", "p95", "p99"]
     assert volume.empty
