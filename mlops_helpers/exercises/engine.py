@@ -136,7 +136,8 @@ def check(exercise_id: str, answer: object, **context: object) -> None:
 
     Args:
         exercise_id: as in the exercise's heading.
-        answer: a value or a function; ``...`` and ``None`` count as not attempted.
+        answer: a value or a function; ``...`` and ``None`` count as not attempted. A function with
+            "solution" in its name is taken for the notebook's own, and the line says so.
         context: what the check needs from the notebook, by name.
 
     Raises `UnknownExercise` for an id that does not exist; no answer of a learner raises.
@@ -145,6 +146,9 @@ def check(exercise_id: str, answer: object, **context: object) -> None:
     more = ""
     if verdict.status == "not attempted yet" and _find(exercise_id).hints:
         more = f' – for a hint, run hint("{exercise_id}")'
+    if "solution" in getattr(answer, "__name__", ""):
+        # Run All checks the folded solution too; its "right" must not read as the learner's own.
+        more = " (that was the given solution, not your answer)"
     print(f"{verdict}{more}")
 
 

@@ -81,6 +81,16 @@ def test_right_is_one_line(capsys):
     assert printed(capsys) == "99.2 right: and in order"
 
 
+def test_the_given_solution_is_told_apart_from_an_answer(capsys):
+    """Under an untouched stub, the folded solution's "right" cannot pass for the learner's own."""
+
+    def solution_991(x):
+        return 2 * x
+
+    check("99.1", solution_991)
+    assert printed(capsys) == "99.1 right (that was the given solution, not your answer)"
+
+
 def test_wrong_says_why_on_one_line(capsys):
     """A wrong answer is told what is off, on one line even if the check wrote two."""
     check("99.1", lambda x: -x)

@@ -69,7 +69,9 @@ def test_stored_verdicts(path: Path):
     for tag, verdict in (("exercise", "not attempted yet"), ("solution", "right")):
         for cell in cells_with(path, tag):
             for key in checked_ids(cell.source):
-                assert f"{key} {verdict}" in printed(cell), f"{tag} cell of {key}: {printed(cell)}"
+                said = printed(cell)
+                assert f"{key} {verdict}" in said, f"{tag} cell of {key}: {said}"
+                assert ("given solution" in said) == (tag == "solution"), f"{key}: {said}"
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
