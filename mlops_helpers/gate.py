@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -51,54 +52,73 @@ class Finding:
 
 
 Check = Callable[[], Finding]
+FIGURES = ("value", "low", "high", "limit")
 
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """The table of checks for one version, against the champion of that moment (None: no champion).
+    """What the checks found about one version, and when in the registry's life they found it.
 
-    `checks` has the columns `check, passed, value, low, high, limit, evidence`.
+    findings: a pair of name and finding for each check, in order.
+    compared_with: the champion of that moment (None: no champion).
+    registry: name and address of the registry.
+    champions: how often the champion had changed there; after another change it is out of date.
     """
 
     version: int
     compared_with: int | None
-    checks: pd.DataFrame
+    findings: tuple[tuple[str, Finding], ...]
+    registry: tuple[str, str] = ("", "")
+    champions: int = 0
 
     @property
     def passed(self) -> bool:
         """True if there are checks and every one of them passed."""
-        return len(self.checks) > 0 and bool((self.checks["passed"] == True).all())  # noqa: E712
+        return bool(self.findings) and not self.refused_by
 
     @property
     def refused_by(self) -> list[str]:
         """Names of the checks that did not pass."""
-        return self.checks.loc[self.checks["passed"] != True, "check"].tolist()  # noqa: E712
+        return [name for name, finding in self.findings if finding.passed is not True]
 
-
-def run_checks(checks: Mapping[str, Check]) -> pd.DataFrame:
-    """A row for each check, in order; whatever is not a clear pass is `passed == False`."""
-    rows = []
-    for name, check in checks.items():
-        try:
-            finding = check()
-        except Exception as error:  # noqa: BLE001 - shown in the table, and refuses the promotion
-            finding = Finding(False, f"could not be checked: {type(error).__name__}: {error}")
-        found = finding if isinstance(finding, Finding) else _nothing(finding)
-        figures = {key: getattr(found, key) for key in ("value", "low", "high", "limit")}
-        unknown = [
-            key for key, figure in figures.items() if figure is not None and figure != figure
+    @property
+    def checks(self) -> pd.DataFrame:
+        """A copy to look at: `check, passed, value, low, high, limit, evidence`, a row a check."""
+        rows = [
+            (name, found.passed, *(getattr(found, key) for key in FIGURES), found.evidence)
+            for name, found in self.findings
         ]
+        table = pd.DataFrame(rows, columns=["check", "passed", *FIGURES, "evidence"])
+        return table.astype({"passed": bool} | dict.fromkeys(FIGURES, float))
+
+
+def run_checks(checks: Mapping[str, Check]) -> tuple[tuple[str, Finding], ...]:
+    """Name and finding of each check, in order; whatever is not a clear pass is a refusal."""
+    return tuple((str(name), _run(check)) for name, check in checks.items())
+
+
+def _run(check: Check) -> Finding:
+    """The finding with plain values: a bool, words on one line, finite figures or None."""
+    try:
+        found = check()
+        if not isinstance(found, Finding):
+            return Finding(False, f"evidence missing: the check returned {type(found).__name__}")
+        figures = {key: getattr(found, key) for key in FIGURES}
+        unknown = [key for key, figure in figures.items() if not _known(figure)]
         if unknown:
-            found = Finding(False, f"evidence missing: {', '.join(unknown)} is not a number")
-        row = {"check": name, "passed": found.passed is True or found.passed is np.True_}
-        row |= {k: math.nan if v is None else float(v) for k, v in figures.items()}
-        rows.append(row | {"evidence": " ".join(found.evidence.split())})
-    columns = ["check", "passed", "value", "low", "high", "limit", "evidence"]
-    return pd.DataFrame(rows, columns=columns)
+            return Finding(False, f"evidence missing: {', '.join(unknown)} is not a finite number")
+        if not isinstance(found.evidence, str) or not found.evidence.strip():
+            return Finding(False, "evidence missing: the check says nothing in words")
+        passed = found.passed is True or found.passed is np.True_
+        plain = {key: None if figure is None else float(figure) for key, figure in figures.items()}
+        return Finding(passed, " ".join(found.evidence.split()), **plain)
+    except Exception as error:  # noqa: BLE001 - shown in the table, and refuses the promotion
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        return Finding(False, f"could not be checked: {words}")
 
 
-def _nothing(finding: object) -> Finding:
-    return Finding(False, f"evidence missing: the check returned {type(finding).__name__}")
+def _known(figure: object) -> bool:
+    return figure is None or (isinstance(figure, Real) and math.isfinite(figure))
 
 
 def reproduces(pipeline: Pipeline, rows: pd.DataFrame, stored: ArrayLike) -> Finding:

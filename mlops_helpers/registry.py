@@ -98,11 +98,24 @@ class Registry:
 
         Runs the checks of `_checks` and then those of `extra` (a name and a function that returns a
         `gate.Finding`). The verdict is stored with the version and in the history, whatever it is.
+        It holds until the champion changes. Raises ValueError for a margin outside [0, 0.5) and
+        for an extra check that has the name of one of the gate's own.
         """
+        if not 0 <= margin < 0.5:
+            raise ValueError(
+                f"margin is {margin!r}, must be at least 0 and below 0.5. Give the AUC that a new "
+                f"champion may lose, e.g. {MARGIN}."
+            )
         when, _ = moment(when), self._versions.get(version)
-        champion = self.version_of("champion")
-        checks = self._checks(version, champion, rows, margin) | dict(extra or {})
-        verdict = GateVerdict(version, champion, run_checks(checks))
+        changes, champion = self._changes(), self.version_of("champion")
+        checks, extra = self._checks(version, champion, rows, margin), dict(extra or {})
+        if taken := sorted(checks.keys() & extra.keys()):
+            raise ValueError(
+                f"extra has {taken}, which the gate checks itself. Give your check another name: "
+                "a check can be added, not replaced."
+            )
+        findings = run_checks(checks | extra)
+        verdict = GateVerdict(version, champion, findings, self._address, changes)
         refused = ", ".join(verdict.refused_by)
         self._versions.tag(
             version,
@@ -124,15 +137,15 @@ class Registry:
     ) -> None:
         """Make a version the champion; the champion of before becomes `previous`.
 
-        Raises PromotionRefused unless `verdict` is a passed one, for this version, reached against
-        the present champion. Promoting the champion again changes nothing.
+        Raises PromotionRefused unless `verdict` is a passed one, for this version of this registry,
+        and the champion has not changed since. Promoting the champion again changes nothing.
         """
         when, _ = moment(when), self._versions.get(version)
         champion = self.version_of("champion")
         if champion == version:
             return
         note = {"by": by, "when": when}
-        if refusal := _refusal(version, champion, verdict):
+        if refusal := self._refusal(version, champion, verdict):
             self._versions.record("promotion refused", version, reason=refusal, **note)
             raise PromotionRefused(f"version {version} of {self.name} stays out: {refusal}")
         if champion is not None:
@@ -173,9 +186,9 @@ class Registry:
                 f"{self.name} has no previous version to roll back to (champion: {champion}). "
                 "Pass another version through the gate and promote it."
             )
-        found = run_checks({"reproduces": lambda: self._replay(restored)})
-        if not found["passed"].all():
-            words = f"version {restored} cannot serve: {found['evidence'].iloc[0]}"
+        ((_, found),) = run_checks({"reproduces": lambda: self._replay(restored)})
+        if not found.passed:
+            words = f"version {restored} cannot serve: {found.evidence}"
             self._versions.record("rollback refused", restored, reason=words, **note)
             raise RegistryError(f"{words}. The champion stays version {champion}.")
         self._versions.point("champion", restored)
@@ -278,19 +291,37 @@ class Registry:
     def _trained_until(self, version: int) -> pd.Timestamp:
         return pd.Timestamp(self._versions.run_of(version).data.tags["train_until"])
 
+    @property
+    def _address(self) -> tuple[str, str]:
+        return self.name, self.tracking_uri
 
-def _refusal(version: int, champion: int | None, verdict: GateVerdict) -> str:
-    """Why this verdict does not allow the promotion, or nothing."""
-    if not isinstance(verdict, GateVerdict):
-        return f"a {type(verdict).__name__} is no verdict; pass what gate() returned"
-    if verdict.version != version:
-        return f"the verdict is about version {verdict.version}"
-    if not verdict.passed:
-        told = verdict.checks.set_index("check")["evidence"]
-        return "; ".join(f"{name} ({told[name]})" for name in verdict.refused_by) or "no checks"
-    if verdict.compared_with != champion:
-        return (
-            f"judged against champion {verdict.compared_with}, but it is {champion} now; "
-            "run the gate again"
-        )
-    return ""
+    def _changes(self) -> int:
+        """How often the champion has changed. A rollback counts: it brings back an old number."""
+        events = (entry["event"] for entry in self._versions.events())
+        return sum(event in ("promoted", "rolled back") for event in events)
+
+    def _refusal(self, version: int, champion: int | None, verdict: GateVerdict) -> str:
+        """Why this verdict does not allow the promotion, or nothing."""
+        if not isinstance(verdict, GateVerdict):
+            return f"a {type(verdict).__name__} is no verdict; pass what gate() returned"
+        if verdict.version != version:
+            return f"the verdict is about version {verdict.version}"
+        if not verdict.passed:
+            refused = (item for item in verdict.findings if item[0] in verdict.refused_by)
+            return "; ".join(f"{name} ({f.evidence})" for name, f in refused) or "no checks"
+        if verdict.registry != self._address:
+            return (
+                f"the verdict is about a version of {verdict.registry[0] or 'no registry'!r} in "
+                "another registry; run the gate again here"
+            )
+        if verdict.compared_with != champion:
+            return (
+                f"judged against champion {verdict.compared_with}, but it is {champion} now; "
+                "run the gate again"
+            )
+        if verdict.champions != self._changes():
+            return (
+                "the champion has changed since this verdict, and it was changed back; "
+                "run the gate again"
+            )
+        return ""

@@ -45,7 +45,13 @@ def crash() -> Finding:
         (crash, "could not be checked: ZeroDivisionError: no rows"),
         (lambda: None, "evidence missing: the check returned NoneType"),
         (lambda: True, "evidence missing: the check returned bool"),
-        (lambda: Finding(True, "fine", value=math.nan), "evidence missing: value is not a number"),
+        (lambda: Finding(True, "fine", value=math.nan), "value is not a finite number"),
+        (lambda: Finding(True, "fine", low=math.inf), "low is not a finite number"),
+        (lambda: Finding(True, "fine", high="abc"), "high is not a finite number"),
+        (lambda: Finding(True, "fine", limit=pd.NA), "limit is not a finite number"),
+        (lambda: Finding(True, "fine", value=np.ones(2)), "value is not a finite number"),
+        (lambda: Finding(True, "fine", value=10**400), "could not be checked: OverflowError"),
+        (lambda: Finding(True, None), "says nothing in words"),
         (lambda: Finding("no", "said no"), "said no"),
     ],
 )
@@ -55,6 +61,15 @@ def test_whatever_is_not_a_clear_pass_refuses_and_says_why(check, words):
     assert not verdict.passed
     assert verdict.refused_by == ["second"]
     assert words in verdict.checks["evidence"].iloc[1]
+
+
+def test_a_verdict_is_not_changed_through_its_table():
+    """The table is a copy: writing `True` into it makes no refused version a passed one."""
+    verdict = GateVerdict(1, None, run_checks({"one": lambda: FINE, "two": crash}))
+    table = verdict.checks
+    table["passed"] = True
+    assert not verdict.passed
+    assert verdict.checks["passed"].tolist() == [True, False]
 
 
 def test_a_gate_without_checks_lets_nobody_through():

@@ -122,13 +122,68 @@ def test_only_a_fitting_verdict_opens_the_gate(registry, record):
     for verdict, words in (
         (None, "NoneType is no verdict"),
         (registry.gate(first, record.split.holdout), "about version 1"),
-        (GateVerdict(second, None, early.checks.head(0)), "no checks"),
+        (GateVerdict(second, None, ()), "no checks"),
     ):
         with pytest.raises(PromotionRefused, match=words):
             registry.promote(second, verdict)
     promote(registry, record, "cautious")
     with pytest.raises(PromotionRefused, match="run the gate again"):
         registry.promote(second, early)
+
+
+def test_a_verdict_of_before_a_rollback_does_not_bring_the_model_back(registry, record):
+    """The champion's number is the same again after a rollback; the verdict is stale even so."""
+    promote(registry, record, "cautious")
+    second = registry.register(record.runs["logistic"])
+    verdict = registry.gate(second, record.split.holdout)
+    registry.promote(second, verdict)
+    first = registry.rollback(reason="approvals doubled")
+    with pytest.raises(PromotionRefused, match="run the gate again"):
+        registry.promote(second, verdict)
+    assert registry.version_of("champion") == first
+    registry.promote(second, registry.gate(second, record.split.holdout))
+    assert registry.version_of("champion") == second
+
+
+def test_a_verdict_of_another_registry_does_not_open_this_one(registry, record):
+    """Version 1 there is not version 1 here, though number and champion (none) agree."""
+    other = Registry(record.tracking_uri, next(names))
+    version = other.register(record.runs["logistic"])
+    assert registry.register(record.runs["cautious"]) == version
+    verdict = other.gate(version, record.split.holdout)
+    assert verdict.passed
+    with pytest.raises(PromotionRefused, match="another registry"):
+        registry.promote(version, verdict)
+
+
+def test_the_gates_own_checks_cannot_be_replaced(registry, record):
+    """An extra check with a name of the gate's own raises; nothing is recorded."""
+    version = registry.register(record.runs["dummy"])
+    with pytest.raises(ValueError, match="beats the baseline"):
+        registry.gate(
+            version,
+            record.split.holdout,
+            extra={"beats the baseline": lambda: Finding(True, "trust me")},
+        )
+    assert registry.history()["event"].tolist() == ["registered"]
+
+
+@pytest.mark.parametrize("margin", [-0.01, 0.5, np.nan, np.inf])
+def test_a_margin_that_lets_everything_or_nothing_through_is_refused(registry, record, margin):
+    """A margin of half an AUC, a negative one and no number are named."""
+    version = registry.register(record.runs["logistic"])
+    with pytest.raises(ValueError, match="margin is"):
+        registry.gate(version, record.split.holdout, margin=margin)
+
+
+def test_a_check_without_a_verdict_replaces_the_verdict_of_before(registry, record):
+    """A check that answers nonsense leaves no `passed` of an earlier gate on record."""
+    version = registry.register(record.runs["logistic"])
+    assert registry.gate(version, record.split.holdout).passed
+    extra = {"earns money": lambda: Finding(True, "fine", value="abc")}
+    assert registry.gate(version, record.split.holdout, extra=extra).refused_by == ["earns money"]
+    assert registry.status()["gate"].tolist() == ["refused: earns money"]
+    assert registry.history()["event"].iloc[-1] == "gate refused"
 
 
 def test_promotion_moves_the_old_champion_aside(registry, record):
