@@ -80,7 +80,7 @@ def read_memory(outputs: Path) -> Memory:
             failure = Failure(**run.pop("failure")) if run["failure"] else run.pop("failure")
             runs[name] = Run(**run, failure=failure)
         return Memory(runs, {key: Facts(**facts) for key, facts in stored["facts"].items()})
-    except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Memory()  # worth nothing more than running again
 
 

@@ -9,7 +9,7 @@ A notebook is a function from a workspace to a workspace::
 On disk, below ``outputs/state/<key>/`` (the key stands for the loans and the seed):
 
 ==========================  =================================================================
-``<phase>.json``            the pointer: which folder is the finished state of that phase
+``<phase>.json``            the pointer: which folder, with which files, is the finished state
 ``<phase>-<token>/``        one run of the phase: ``mlflow.db``, ``course.db``, its pictures
 ``artifacts/``              the files of logged models; shared by all runs and only added to
 ==========================  =================================================================
@@ -57,13 +57,18 @@ STATE_LOCK = "state.lock"
 
 @dataclass(frozen=True)
 class Finished:
-    """The pointer of a finished phase: its folder, token, headlines and parameters."""
+    """The pointer of a finished phase: its folder, token, headlines, parameters and files.
+
+    `files` are the names, relative to the folder of the state, of all that was there at the end:
+    what the phase wrote, and the files of the logged models. All of them are still there.
+    """
 
     phase: str
     token: str
     folder: Path
     headlines: dict[str, str]
     parameters: dict[str, Any]
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,7 @@ class Workspace:
                 "token": self.folder.name.removeprefix(f"{self.phase}-"),
                 "headlines": {str(name): str(text) for name, text in (headlines or {}).items()},
                 "parameters": self.parameters,
+                "files": [*_files(self.folder, self.state), *_files(self.artifacts, self.state)],
             }
             write_atomically(self.state / f"{self.phase}.json", json.dumps(pointer, indent=2))
             keep = {self.folder} | ({previous.folder} if previous else set())
@@ -165,17 +171,23 @@ class Workspace:
 
 
 def read_finished(phase: str, state: Path) -> Finished | None:
-    """The finished state of `phase`, or None if there is none (or it is of another version)."""
+    """The finished state of `phase`, or None if there is none that is whole and of this version."""
     try:
         pointer = json.loads((state / f"{phase}.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    if pointer.get("version") != __version__:
-        return None
-    folder = state / f"{phase}-{pointer['token']}"
-    if not folder.is_dir():
-        return None
-    return Finished(phase, pointer["token"], folder, pointer["headlines"], pointer["parameters"])
+        if pointer["version"] != __version__:
+            return None
+        found = Finished(
+            phase=phase,
+            token=pointer["token"],
+            folder=state / f"{phase}-{pointer['token']}",
+            headlines=dict(pointer["headlines"]),
+            parameters=dict(pointer["parameters"]),
+            files=tuple(pointer["files"]),
+        )
+        whole = found.folder.is_dir() and all((state / name).is_file() for name in found.files)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # damaged: worth nothing more than running again
+    return found if whole else None
 
 
 def runs_in_use(state: Path, phase: str = "") -> Iterator[Path]:
@@ -212,21 +224,35 @@ def _start_folder(folder: Path, before: str | None, copied: list[str]) -> FileLo
     Under the lock of the state, so that nobody removes the source meanwhile, or this new folder.
     """
     state = folder.parent
-    (state / "artifacts").mkdir(parents=True, exist_ok=True)
+    state.mkdir(parents=True, exist_ok=True)
     with FileLock(state / STATE_LOCK):
+        source = read_finished(before, state) if before else None
+        if before and source is None:
+            raise WorkspaceError(
+                f"The finished state of {before} vanished from {state} while the next phase began. "
+                "Begin again: it is made anew."
+            )
+        (state / "artifacts").mkdir(exist_ok=True)
         folder.mkdir()
         in_use = FileLock(folder / IN_USE_FILE)
         in_use.acquire(timeout=0)
-        source = read_finished(before, state) if before else None
         for name in copied if source else []:
-            _copy_database(source.folder / name, folder / name)
+            if f"{source.folder.name}/{name}" in source.files:
+                _copy_database(source.folder / name, folder / name)
     return in_use
 
 
+def _files(folder: Path, state: Path) -> list[str]:
+    """The files below `folder`, relative to `state`, without locks and SQLite's own helpers."""
+    passing = (".lock", "-journal", "-wal", "-shm")
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        path.relative_to(state).as_posix() for path in found if not path.name.endswith(passing)
+    )
+
+
 def _copy_database(source: Path, target: Path) -> None:
-    """Copy an SQLite file as one consistent snapshot; a source that was never made is left out."""
-    if not source.exists():
-        return
+    """Copy an SQLite file as one consistent snapshot; `sqlite3.Error` if there is no source."""
     with (
         contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as old,
         contextlib.closing(sqlite3.connect(target)) as new,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,21 @@ def test_a_phase_that_ran_elsewhere_makes_what_follows_out_of_date():
     run()
     Workspace.begin(FIRST).finish()
     assert _states() == {FIRST: "passed", SECOND: "passed"}
+
+
+@pytest.mark.parametrize("lost", ["artifacts", "database"])
+def test_a_state_that_is_not_whole_is_not_up_to_date(lost, notebooks):
+    """Whoever deletes the logged models or a finished database gets them again."""
+    write_phase(notebooks, FIRST, "(ws.artifacts / 'model').write_text('1');")
+    run()
+    state = state_folder("simulated", 42, "outputs")
+    if lost == "artifacts":
+        shutil.rmtree(state / "artifacts")
+        assert _states() == {FIRST: "passed", SECOND: "passed"}
+        assert (state / "artifacts" / "model").is_file()
+    else:
+        (read_finished(SECOND, state).folder / "course.db").unlink()
+        assert _states() == {FIRST: "up to date", SECOND: "passed"}
 
 
 def test_other_loans_run_everything_again(tmp_path):

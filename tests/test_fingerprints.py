@@ -20,10 +20,12 @@ RUN = Run("03_monitoring", "passed", "mark", "token", 1.5, "2024-12-31T00:00:00+
 FAILED = replace(RUN, notebook="x", status="failed", failure=Failure(3, "1 / 0", "E", "message"))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"runs": {"a": {}}, "facts": {}}', "\0"])
+@pytest.mark.parametrize(
+    "text", [b"", b"null", b"[]", b"{}", b'{"runs": {"a": {}}, "facts": {}}', b"\0", b"\xff\xfe"]
+)
 def test_damaged_memory_means_running_again(tmp_path, text):
     """A broken runs.json costs time, never correctness."""
-    (tmp_path / "runs.json").write_text(text)
+    (tmp_path / "runs.json").write_bytes(text)
     assert read_memory(tmp_path) == Memory()
 
 

@@ -1,7 +1,9 @@
 """A phase starts from a copy of the finished phase before it, and nothing finished is ever lost."""
 
 import contextlib
+import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -177,9 +179,46 @@ def test_a_damaged_pointer_is_no_state():
     first = Workspace.begin(FIRST)
     first.finish()
     pointer = first.state / f"{FIRST}.json"
-    for text in ("", "{}", pointer.read_text().replace(first.folder.name[-8:], "00000000")):
+    whole = pointer.read_text()
+    versioned = json.dumps({"version": json.loads(whole)["version"]})
+    moved = whole.replace(first.folder.name[-8:], "00000000")
+    for text in ("", "{}", "null", "[]", "3", versioned, moved):
         pointer.write_text(text)
-        assert read_finished(FIRST, first.state) is None
+        assert read_finished(FIRST, first.state) is None, text
+    pointer.write_bytes(b"\xff\xfe")
+    assert read_finished(FIRST, first.state) is None
+    pointer.write_text(whole)
+    assert read_finished(FIRST, first.state).folder == first.folder
+
+
+@pytest.mark.parametrize("lost", ["course.db", "artifacts", "picture"])
+def test_a_state_with_a_file_missing_is_not_finished(lost):
+    """A database, a model or a picture that somebody deleted means running the phase again."""
+    first = Workspace.begin(FIRST)
+    _write(first, "one")
+    (first.artifacts / "model").mkdir()
+    (first.artifacts / "model" / "weights").write_text("1")
+    (first.folder / "picture").write_text("1")
+    finished = first.finish()
+    assert f"{first.folder.name}/course.db" in finished.files
+    assert not any(name.endswith(".lock") for name in finished.files)
+    if lost == "artifacts":
+        shutil.rmtree(first.artifacts)
+    else:
+        (first.folder / lost).unlink()
+    assert read_finished(FIRST, first.state) is None
+
+
+def test_no_phase_starts_from_an_empty_store(monkeypatch):
+    """When the phase before vanishes while the next one begins, that one says so and stops."""
+    first = Workspace.begin(FIRST)
+    _write(first, "one")
+    first.finish()
+    (first.folder / "course.db").unlink()
+    monkeypatch.setattr(module, "_make_finished", lambda *_: None)
+    with pytest.raises(WorkspaceError, match=f"{FIRST} vanished"):
+        Workspace.begin(SECOND)
+    assert list(first.state.glob(f"{SECOND}-*")) == []
 
 
 def test_finishing_twice_at_once_keeps_one_of_the_two():
