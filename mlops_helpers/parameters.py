@@ -75,15 +75,22 @@ def match_parameters(
 ) -> dict[str, dict[str, Any]]:
     """For each notebook (by name) the values that it knows, converted to their types.
 
-    Raises `Refused` listing every name that no notebook knows and every value of a wrong type.
+    Raises `Refused` listing every name that no notebook knows, every value of a wrong type, every
+    name that is given two values, and every name that means different things in two notebooks.
     """
-    notebooks = list(notebooks)
+    notebooks, given = list(notebooks), list(dict.fromkeys(given))
     values: dict[str, dict[str, Any]] = {notebook.name: {} for notebook in notebooks}
     problems: list[str] = []
     for name, text in given:
+        texts = [other for key, other in given if key == name]
+        if len(texts) > 1:
+            problems.append(f"Parameter {name!r} is given {len(texts)} values: {', '.join(texts)}.")
         knowing = [notebook for notebook in notebooks if name in notebook.parameters]
         if not knowing:
             problems.append(_unknown(name, notebooks))
+        meanings = [notebook.parameters[name] for notebook in knowing]
+        if any(meaning != meanings[0] for meaning in meanings):
+            problems.append(_ambiguous(name, knowing))
         for notebook in knowing:
             try:
                 values[notebook.name][name] = convert(text, notebook.parameters[name])
@@ -248,6 +255,14 @@ def _unknown(name: str, notebooks: list[Notebook]) -> str:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     places = ", ".join(notebook.name for notebook in notebooks)
     return f"Parameter {name!r} is unknown in {places}.{hint} Known: {', '.join(known)}."
+
+
+def _ambiguous(name: str, knowing: list[Notebook]) -> str:
+    defaults = ", ".join(f"{n.parameters[name].default!r} in {n.name}" for n in knowing)
+    return (
+        f"Parameter {name!r} means different things (by default {defaults}): name the one notebook "
+        f"that is meant, as in `run {knowing[0].name} -p {name} VALUE`."
+    )
 
 
 def _code_cells(path: Path) -> list[dict[str, Any]]:

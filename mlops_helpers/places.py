@@ -6,9 +6,11 @@ Environment: ``MLOPS_ROOT`` (where a relative ``outputs`` lies; else the project
 """
 
 import difflib
+import errno
 import hashlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
 PHASES = (
@@ -20,6 +22,7 @@ PHASES = (
     "06_dashboard",
 )
 SIMULATED = "simulated"
+SEEDS = 2**32  # scikit-learn takes a seed below this
 PICTURE = "dashboard.png"
 """What the last phase leaves in its folder for the report and the README."""
 
@@ -53,27 +56,69 @@ def outputs_folder(outputs: str | Path) -> Path:
 
 
 def find_applications(applications: str) -> str:
-    """``"simulated"``, or the absolute path of the file; looked for here, then in the project."""
+    """``"simulated"``, or the absolute path of the file; looked for here, then in the project.
+
+    Raises `WorkspaceError` if nothing is there, or something that is no plain file.
+    """
     if applications == SIMULATED:
         return applications
-    given = Path(applications).expanduser()
+    way_out = f'Give the path of a CSV or Parquet file, or "{SIMULATED}".'
+    if not applications.strip():
+        raise WorkspaceError(f"applications == {applications!r} is empty. {way_out}")
+    try:
+        given = Path(applications).expanduser()
+    except RuntimeError as error:  # ~somebody who has no home here
+        raise WorkspaceError(f"applications == {applications!r}: {error} {way_out}") from error
     for candidate in (Path.cwd() / given, project_root() / given):
-        if candidate.is_file():
+        problem = _not_a_file(candidate)
+        if problem is None:
             return str(candidate.resolve())
+        if problem:
+            raise WorkspaceError(f"applications == {applications!r} {problem}. {way_out}")
     places = " or ".join(dict.fromkeys([str(Path.cwd()), str(project_root())]))
-    raise WorkspaceError(
-        f"applications == {applications!r}: no such file in {places}. "
-        f'Give the path of a CSV or Parquet file, or "{SIMULATED}".'
-    )
+    raise WorkspaceError(f"applications == {applications!r}: no such file in {places}. {way_out}")
+
+
+def _not_a_file(path: Path) -> str | None:
+    """Why `path` is no plain file: "" if nothing is there, None if it is one. Opens nothing."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "is a link to a file that is missing" if path.is_symlink() else ""
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ELOOP:
+            return "is a link that leads back to itself"
+        return f"cannot be looked at: {getattr(error, 'strerror', None) or error}"
+    if stat.S_ISREG(mode):
+        return None
+    kinds = {
+        stat.S_IFDIR: "is a folder; name one file in it",
+        stat.S_IFIFO: "is a pipe, which can be read only once; save it as a file",
+        stat.S_IFSOCK: "is a socket, not a file",
+    }
+    return kinds.get(stat.S_IFMT(mode), "is a device, not a file")
 
 
 def applications_digest(applications: str) -> str:
-    """``"simulated"``, or the SHA-256 of the file's bytes (hex)."""
+    """``"simulated"``, or the SHA-256 of the file's bytes (hex); `WorkspaceError` as above."""
     found = find_applications(applications)
     if found == SIMULATED:
         return SIMULATED
-    with Path(found).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with Path(found).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WorkspaceError(
+            f"applications == {found!r} cannot be read: {error.strerror or error}. "
+            "Check its permissions, or copy it to where you may read it."
+        ) from error
+
+
+def check_seed(seed: int) -> int:
+    """`seed` itself; raises `WorkspaceError` if the generators of random numbers do not take it."""
+    if not 0 <= int(seed) < SEEDS:
+        raise WorkspaceError(f"seed == {seed}, must be a whole number from 0 to {SEEDS - 1}.")
+    return int(seed)
 
 
 def external(variable: str) -> str | None:
@@ -96,7 +141,7 @@ def state_folder(applications: str, seed: int, outputs: str | Path) -> Path:
     so a folder that was moved starts over instead of pointing at files that are gone.
     """
     place = outputs_folder(outputs)
-    parts = [applications_digest(applications), str(int(seed)), str(place)]
+    parts = [applications_digest(applications), str(check_seed(seed)), str(place)]
     parts += [external(name) or "" for name in ("MLFLOW_TRACKING_URI", "MLOPS_DATABASE_URL")]
     return place / "state" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 

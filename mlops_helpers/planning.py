@@ -12,6 +12,7 @@ from mlops_helpers.places import (
     PHASES,
     SIMULATED,
     applications_digest,
+    check_seed,
     find_applications,
     find_notebook,
     notebooks_folder,
@@ -22,6 +23,15 @@ from mlops_helpers.preparing import unfinished
 from mlops_helpers.workspace import read_finished
 
 COMMON = ("applications", "seed", "outputs")
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    NotImplementedError,
+    OSError,
+)
+"""What reading a file that nobody foresaw may raise, beside Arrow's own."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ def make_plan(
     """Check what was asked for; reads files, writes none. Raises `Refused`."""
     given = list(parameters)
     data = _one("applications", "--data", data, given) or SIMULATED
-    place = outputs_folder(_one("outputs", "--outputs", outputs, given) or "outputs")
+    place = place_of(outputs, given)
     course = tuple(read_notebook(find_notebook(phase)) for phase in course_names())
     chosen = choose(notebooks, [notebook.name for notebook in course])
     selected = [notebook for notebook in course if notebook.name in chosen]
@@ -71,6 +81,7 @@ def make_plan(
         (own["seed"] for own in values.values() if "seed" in own),
         course[0].parameters["seed"].default,
     )
+    check_seed(seed)
     applications = find_applications(data)
     facts_key = digest(applications_digest(applications), seed, code_digest())
     facts = read_memory(place).facts.get(facts_key) or read_facts(applications, seed)
@@ -95,8 +106,15 @@ def make_plan(
     )
 
 
+def place_of(outputs: str | None, parameters: Iterable[tuple[str, str]]) -> Path:
+    """The folder that is written to, by ``--outputs`` or ``-p outputs``; raises `Refused`."""
+    return outputs_folder(_one("outputs", "--outputs", outputs, list(parameters)) or "outputs")
+
+
 def read_facts(applications: str, seed: int) -> Facts:
-    """Read and check the loans; raises `Refused` with every broken rule."""
+    """Read and check the loans; raises `Refused` with every broken rule, or why reading failed."""
+    from pyarrow import ArrowException
+
     from mlops_helpers.contracts import ContractError
     from mlops_helpers.data import load_stream
 
@@ -104,6 +122,13 @@ def read_facts(applications: str, seed: int) -> Facts:
         stream = load_stream(applications, seed=seed)
     except ContractError as error:
         raise Refused(str(error)) from error
+    except (*UNREADABLE, ArrowException) as error:
+        if applications == SIMULATED:
+            raise  # no file is to blame
+        raise Refused(
+            f"{applications} cannot be read as loans: {type(error).__name__}: {error}. "
+            "Save it again as plain CSV (UTF-8) or Parquet."
+        ) from error
     left_out = {str(reason): int(rows) for reason, rows in stream.left_out.items()}
     return Facts(stream.source, int(stream.rows_read), left_out, bool(stream.simulated))
 
@@ -141,8 +166,14 @@ def _with_gaps(chosen: Sequence[str], state: Path) -> set[str]:
 
 
 def _one(name: str, option: str, value: str | None, given: list[tuple[str, str]]) -> str | None:
-    """The value of a parameter that has an option of its own; raises `Refused` if they differ."""
-    texts = {text for key, text in given if key == name} | ({value} if value else set())
+    """The value of a parameter that has an option of its own; None if it is not given.
+
+    Raises `Refused` if it is empty, or given twice with different values.
+    """
+    texts = {text for key, text in given if key == name} | ({value} - {None})
     if len(texts) > 1:
         raise Refused(f"{name} is given twice with different values: {option} and -p {name}.")
-    return next(iter(texts), None)
+    text = next(iter(texts), None)
+    if text is not None and not text.strip():
+        raise Refused(f"{name} == {text!r} is empty: give a path, or leave {option} out.")
+    return text

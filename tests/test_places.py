@@ -1,5 +1,7 @@
 """Everything has one place, whoever asks and from wherever."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from mlops_helpers import places as module
 from mlops_helpers.places import (
     PHASES,
+    applications_digest,
     external,
     find_applications,
     outputs_folder,
@@ -54,6 +57,57 @@ def test_relative_loans_are_found_from_here_then_in_the_project(tmp_path, monkey
     assert Path(find_applications("requirements.lock")).is_file()
     with pytest.raises(WorkspaceError, match=r"'nope.csv': no such file.*simulated"):
         Workspace.begin(FIRST, applications="nope.csv")
+
+
+def _odd(kind: str, path: Path) -> None:
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "loop":
+        path.symlink_to(path)
+    elif kind == "missing":
+        path.symlink_to(path.with_name("gone"))
+    else:
+        path.symlink_to("/dev/null")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("folder", "is a folder"),
+        ("pipe", "is a pipe"),
+        ("loop", "is a link that leads back to itself"),
+        ("missing", "is a link to a file that is missing"),
+        ("device", "is a device"),
+    ],
+)
+def test_what_is_no_plain_file_is_called_what_it_is(kind, said, tmp_path):
+    """A folder, a pipe, a device and a bad link are named, and never opened."""
+    path = tmp_path / "loans.csv"
+    _odd(kind, path)
+    with pytest.raises(WorkspaceError, match=rf"loans\.csv' {said}.*CSV or Parquet"):
+        applications_digest(str(path))
+
+
+def test_loans_that_may_not_be_read_are_named(tmp_path, monkeypatch):
+    """Missing permission is a refusal with the reason, not a failure of the run."""
+    path = tmp_path / "loans.csv"
+    path.write_text("a\n1\n")
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(WorkspaceError, match=r"loans\.csv' cannot be read: Permission denied"):
+        state_folder(str(path), 42, "outputs")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_generator_takes_is_refused(seed):
+    """The rule is in the message, and no folder is made."""
+    with pytest.raises(WorkspaceError, match=f"seed == {seed}, must be a whole number from 0 to"):
+        Workspace.begin(FIRST, seed=seed)
 
 
 def test_relative_outputs_lie_in_the_root(tmp_path, monkeypatch):

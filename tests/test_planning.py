@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow
 import pytest
 
 from mlops_helpers import planning
@@ -9,7 +10,7 @@ from mlops_helpers.course import run
 from mlops_helpers.fingerprints import Facts
 from mlops_helpers.parameters import Refused
 from mlops_helpers.places import PHASES
-from mlops_helpers.planning import choose, make_plan
+from mlops_helpers.planning import choose, make_plan, read_facts
 from mlops_helpers.workspace import Workspace, WorkspaceError
 from tests.tiny import write_course, write_phase
 
@@ -38,6 +39,13 @@ REFUSALS = {
     "misspelt parameter": ({"parameters": [("sede", "1")]}, "Did you mean 'seed'"),
     "wrong type": ({"parameters": [("seed", "abc")]}, "'seed' == 'abc', must be int"),
     "missing file": ({"data": "nope.csv"}, "'nope.csv': no such file"),
+    "negative seed": ({"parameters": [("seed", "-1")]}, "seed == -1, must be"),
+    "huge seed": ({"parameters": [("seed", str(2**32))]}, "must be a whole number from 0 to"),
+    "empty data": ({"data": ""}, "applications == '' is empty"),
+    "empty parameter": ({"parameters": [("applications", " ")]}, "applications == ' ' is empty"),
+    "empty outputs": ({"outputs": ""}, "outputs == '' is empty"),
+    "a folder": ({"data": "."}, "'.' is a folder"),
+    "two seeds": ({"parameters": [("seed", "7"), ("seed", "8")]}, "'seed' is given 2 values: 7, 8"),
     "two answers": ({"data": "a.csv", "parameters": [("applications", "b.csv")]}, "twice"),
 }
 
@@ -49,6 +57,41 @@ def test_what_cannot_be_run_is_refused_before_anything_is_touched(case, outputs)
     with pytest.raises((Refused, WorkspaceError), match=message):
         run(**options)
     assert not outputs.exists()
+
+
+UNFORESEEN = [
+    UnicodeDecodeError("utf-8", b"x", 0, 1, "bad start"),
+    NotImplementedError("no such type"),
+    OverflowError("too large"),
+    pyarrow.ArrowException("odd file"),
+    KeyError("column"),
+    ValueError("odd value"),
+]
+
+
+@pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
+def test_a_file_that_fails_in_an_unforeseen_way_is_named(error, monkeypatch):
+    """The refusal names the file and the exception; a failure of the simulation is not hidden."""
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("mlops_helpers.data.load_stream", fail)
+    with pytest.raises(Refused, match=rf"loans\.csv.*{type(error).__name__}"):
+        read_facts("/my/loans.csv", 42)
+    with pytest.raises(type(error)):
+        read_facts("simulated", 42)
+
+
+def test_an_ambiguous_parameter_needs_a_notebook(tmp_path, outputs):
+    """`margin` is AUC in one notebook and dollars in another: which one is meant must be said."""
+    write_phase(tmp_path / "notebooks", FIRST, extra="\nmargin: float = 0.02")
+    write_phase(tmp_path / "notebooks", SECOND, extra="\nmargin: float = 0.12")
+    given = [("margin", "0.3")]
+    with pytest.raises(Refused, match=rf"'margin' means different.*0\.02 in {FIRST}, 0\.12"):
+        run(parameters=given)
+    assert not outputs.exists()
+    assert make_plan(["02"], parameters=given).values == {SECOND: {"margin": 0.3}}
 
 
 def test_planning_writes_nothing(outputs, tmp_path):
