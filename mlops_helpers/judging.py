@@ -44,8 +44,9 @@ class Margins:
 class Verdict:
     """What the judge concluded.
 
-    checks: one row for each check: check, value, low, high, limit, passed, reason. For the three
-    metrics `value` is challenger minus champion, turned so that positive is better.
+    checks: always four rows, evidence, profit, auc and brier: check, value, low, high, limit,
+    passed, reason. For the three metrics `value` is challenger minus champion, turned so that
+    positive is better; NaN where nothing could be compared, and `reason` says why.
     """
 
     outcome: Outcome
@@ -94,7 +95,12 @@ def judge(
     costs, margins = costs or CostModel(), margins or Margins()
     limit = costs.break_even if cutoff is None else cutoff
     rows = [_enough(outcome, champion, challenger, amount, min_rows, min_defaults)]
-    if rows[0]["passed"]:
+    limits = {
+        name: 0.0 if name == primary else -getattr(margins, name) for name in get_args(Metric)
+    }
+    if not rows[0]["passed"]:
+        rows += [_not_compared(name, least) for name, least in limits.items()]
+    else:
         label, old, new, dollars = _arrays(outcome, champion, challenger, amount)
         measures: dict[Metric, Callable[[], Interval]] = {
             "profit": lambda: profit_interval(
@@ -107,9 +113,7 @@ def judge(
                 (old - label) ** 2 - (new - label) ** 2, confidence=confidence
             ),
         }
-        for name, measure in measures.items():
-            margin = 0.0 if name == primary else -getattr(margins, name)
-            rows.append(_compare(name, measure, margin))
+        rows += [_compare(name, measure, limits[name]) for name, measure in measures.items()]
     checks = pd.DataFrame(rows)
     concluded, reason = _conclude(checks, primary, margins)
     return Verdict(concluded, reason, checks)
@@ -120,8 +124,10 @@ def _conclude(checks: pd.DataFrame, primary: Metric, margins: Margins) -> tuple[
     failed = by_name.loc[~by_name["passed"]]
     if failed.empty:
         return "promote", "; ".join(by_name["reason"]) + "."
+    if "evidence" in failed.index:
+        return "not enough evidence", f"{failed.loc['evidence', 'reason']}."
     metrics = by_name.loc[by_name.index != "evidence"]
-    if len(metrics) < 3 or metrics["high"].isna().any():
+    if metrics["high"].isna().any():
         return "not enough evidence", "; ".join(failed["reason"]) + "."
     main, harmful = metrics.loc[primary], metrics[metrics["high"] < metrics["limit"]]
     if not harmful.empty:
@@ -150,6 +156,19 @@ def _compare(name: str, measure: Callable[[], Interval], limit: float) -> dict[s
         "limit": limit,
         "passed": bool(found.low > limit),
         "reason": note,
+    }
+
+
+def _not_compared(name: str, limit: float) -> dict[str, object]:
+    """The row of a metric that was not looked at, because the evidence is unfit."""
+    return {
+        "check": name,
+        "value": UNKNOWN.value,
+        "low": UNKNOWN.low,
+        "high": UNKNOWN.high,
+        "limit": limit,
+        "passed": False,
+        "reason": f"{name} was not compared: the evidence is unfit",
     }
 
 

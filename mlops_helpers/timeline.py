@@ -24,7 +24,11 @@ LEAST_LEARNING_MONTHS = 5
 """Train and holdout together: four months to train on and one to hold out."""
 LEAST_EXPERIMENT_MONTHS, MOST_EXPERIMENT_MONTHS = 2, 5
 MINIMUM_ROWS = {"train": 500, "holdout": 200, "monitor": 200, "experiment": 400}
-"""Fewer applications than this in a period, and its phase would measure noise."""
+"""Fewer applications than this in a period, and its phase would measure noise.
+
+The monitored ones are enough to be watched. To replace a model on them `judging.judge` asks for
+more (300 rows, 30 of each class) and says "not enough evidence" below that: a verdict, no error.
+"""
 BOTH_CLASSES = ("train", "holdout", "monitor")
 """Periods on which a model is fitted or ranked: no AUC exists with one class only."""
 

@@ -100,6 +100,24 @@ def test_unfit_evidence_fails_closed(arrays, said):
     assert verdict.outcome == "not enough evidence"
     assert not verdict.promote
     assert said in verdict.reason
+    assert "not compared" not in verdict.reason
+
+
+@pytest.mark.parametrize("primary", ["auc", "profit", "brier"])
+def test_too_few_rows_leave_the_table_whole(primary):
+    """Below `min_rows` the table has its four rows: same limits, no figures, and the reason."""
+    verdict = judge(*scored(277), primary=primary)
+    assert verdict.outcome == "not enough evidence"
+    assert "277 rows (needs 300)" in verdict.sentence
+    checks, whole = (
+        v.checks.set_index("check") for v in (verdict, judge(*scored(), primary=primary))
+    )
+    assert list(checks.columns) == list(whole.columns)
+    assert checks["limit"].to_dict() == whole["limit"].to_dict()
+    metrics = checks.loc[["profit", "auc", "brier"]]
+    assert metrics[["value", "low", "high"]].isna().all(axis=None)
+    assert not checks["passed"].any()
+    assert metrics["reason"].str.contains("not compared").all()
 
 
 def test_a_check_that_raises_is_a_refusal_with_its_name(monkeypatch):

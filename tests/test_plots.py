@@ -10,6 +10,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.dates import num2date
 from matplotlib.figure import Figure
 from nbconvert import HTMLExporter
 from PIL import Image
@@ -174,10 +175,10 @@ def test_roc_states_the_area():
     assert plots.roc(ROC).get_title(loc="left") == "A ranks best (0.750)"
 
 
-def test_calibration_counts_bins_beyond_chance():
-    """A bin whose interval misses its prediction is counted in the title."""
+def test_calibration_counts_intervals_that_miss_the_line():
+    """A group whose interval misses its prediction is counted in the title."""
     title = plots.calibration(CALIBRATION).get_title(loc="left").replace("\n", " ")
-    assert title == "1 of 2 bins differ from their prediction beyond chance"
+    assert title == "1 of 2 intervals misses the line of perfect calibration"
 
 
 def test_score_histogram_draws_shares_of_each_version():
@@ -238,6 +239,31 @@ def test_alerts_timeline_has_a_row_for_each_rule():
     assert "first drift on 01 Dec 2023" in ax.get_title(loc="left")
 
 
+def test_alerts_timeline_shows_how_long_an_alert_lasted():
+    """A bar from opened to resolved or last seen, an end mark when resolved, days with a month."""
+    days = pd.to_datetime(["2023-12-15", "2024-01-05", "2024-01-19", "2024-02-01"], utc=True)
+    lasting = pd.DataFrame(
+        {
+            "rule": ["scores moved", "slow answers"],
+            "severity": ["medium", "low"],
+            "opened_at": days[:2],
+            "last_seen_at": [days[3], days[2]],
+            "resolved_at": [pd.NaT, days[2]],
+        }
+    )
+    ax = plots.alerts_timeline(lasting)
+    spans = [num2date(line.get_xdata(orig=False)) for line in ax.lines]
+    assert [(span[0].date(), span[1].date()) for span in spans] == [
+        (days[0].date(), days[3].date()),
+        (days[1].date(), days[2].date()),
+        (days[2].date(), days[2].date()),  # only the resolved one has an end
+    ]
+    ax.figure.canvas.draw()
+    labels = [label.get_text() for label in ax.get_xticklabels()]
+    assert all(re.fullmatch(r"\d\d [A-Z][a-z]{2}\n\d{4}", label) for label in labels)
+    assert ax.get_xlabel() == "from opened to resolved, or last seen"
+
+
 def test_latency_is_lines_over_time_and_bars_for_one_row():
     """A store with one window shows bars; nothing measured is said in words."""
     assert len(plots.latency(LATENCY).lines) == 2
@@ -265,7 +291,7 @@ def test_profit_curve_marks_best_and_chosen_cutoff():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "word"), [(-20, 140, "not decided"), (5, 140, "better"), (-140, -5, "worse")]
+    ("low", "high", "word"), [(-20, 140, "undecided"), (5, 140, "better"), (-140, -5, "worse")]
 )
 def test_ab_effect_says_only_what_the_interval_allows(low, high, word):
     """An interval that contains zero is never called better or worse."""
@@ -280,10 +306,10 @@ def test_power_curve_names_the_first_sample_that_reaches_the_target():
 
 
 def test_traffic_compares_counts_with_the_plan():
-    """Seen and planned stand side by side; the title holds the largest gap as a share."""
+    """Seen and planned stand side by side; the title holds the largest gap in percentage points."""
     ax = plots.traffic(TRAFFIC)
     assert [bar.get_height() for bar in ax.patches] == [480, 520, 500, 500]
-    assert "at most 2.0 % off" in ax.get_title(loc="left")
+    assert "at most 2.0 percentage points off" in ax.get_title(loc="left")
 
 
 def test_business_impact_draws_losses_left_of_zero():

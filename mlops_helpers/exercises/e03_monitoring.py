@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlops_helpers.drift_statistics import psi
+from mlops_helpers.drift_statistics import FLOOR, psi
 from mlops_helpers.exercises.engine import Wrong, exercise, number
 
 READINGS = ("applicants changed", "the world changed", "a feed broke", "chance")
@@ -20,7 +20,8 @@ READINGS = ("applicants changed", "the world changed", "a feed broke", "chance")
     hints=(
         "Counts of two samples of different size cannot be compared. What can?",
         "For each bin: the difference of the two shares times the logarithm of their ratio.",
-        "An empty bin makes the ratio 0 or infinite: no share may be smaller than a floor.",
+        "An empty bin makes the ratio 0 or infinite: np.maximum raises shares below the floor, and "
+        "leaves all others as they are.",
     ),
 )
 def stability_index(answer: Callable[..., Any]) -> str:
@@ -31,7 +32,8 @@ def stability_index(answer: Callable[..., Any]) -> str:
         larger = number(answer(halves, halves * 10), "the index of a ten times larger sample")
         there = number(answer(halves, moved), "the index of [50, 50] and [80, 20]")
         back = number(answer(moved, halves), "the index of [80, 20] and [50, 50]")
-        empty = answer(np.array([90, 10]), np.array([100, 0]))
+        many = number(answer(halves * 10_000, moved * 10_000), "the index of large samples")
+        empty = answer(np.array([50, 50, 0]), np.array([0, 50, 50]))
     if abs(same) > 1e-9:
         raise Wrong(f"a sample compared with itself has not moved, and you find {same:.3f}")
     if abs(larger) > 1e-9:
@@ -45,18 +47,41 @@ def stability_index(answer: Callable[..., Any]) -> str:
             f"the index is the same in both directions; yours is {there:.3f} and {back:.3f}: "
             "one of the two directions is missing from your sum"
         )
-    if abs(there - psi(halves, moved)) > 1e-6:
+    true = psi(halves, moved)
+    if abs(there - true) > 1e-6:
+        if abs(there - true) < 0.05 * true or abs(many - true) < 1e-3 * true:
+            raise Wrong(
+                f"[50, 50] and [80, 20] have no empty bin, and yet you find {there:.5f} instead "
+                f"of {true:.5f}: a constant added to each bin (smoothing) also changes the bins "
+                "that are not empty; raise only the shares below the floor"
+            )
         raise Wrong(
             f"[50, 50] and [80, 20] give {there:.3f}, which is symmetric but not the index: "
             "is the logarithm the natural one, and is each difference taken times its own ratio?"
         )
     try:
-        number(empty)
+        found = number(empty)
     except Wrong as infinite:
         raise Wrong(
             "an empty bin makes your index infinite or undefined; give shares a floor"
         ) from infinite
-    return "symmetric, blind to size, and finite when a bin is empty"
+    _refuse_blind_to_empty(found)
+    return "symmetric, blind to size, finite when a bin is empty, and never blind to that bin"
+
+
+def _refuse_blind_to_empty(found: float) -> None:
+    """`found` is the index of [50, 50, 0] and [0, 50, 50], whose outer bins are each empty once."""
+    expected = psi([50, 50, 0], [0, 50, 50])
+    if found < 1:
+        raise Wrong(
+            f"from [50, 50, 0] to [0, 50, 50] half of the sample moved, and you find {found:.3f}: "
+            "your index does not see a bin that emptied"
+        )
+    if abs(found - expected) > 0.01 * expected:
+        raise Wrong(
+            f"[50, 50, 0] and [0, 50, 50] give {expected:.3f} with the floor of the task "
+            f"({FLOOR:g} of the sample), and you find {found:.3f}: which floor is yours?"
+        )
 
 
 @exercise(

@@ -94,9 +94,18 @@ def _refuse_unfair(
         raise Wrong("some rows were in the training of one of the two models: it has an advantage")
     if (rows["outcome_at"] > today).any():
         raise Wrong("some outcomes lie in the future of the day on which you judge")
-    fair = (frame["applied_at"] >= max(champion, challenger)) & (frame["outcome_at"] <= today)
-    if len(rows) < fair.sum():
-        raise Wrong(
-            f"{fair.sum() - len(rows)} rows that are fair are missing: a training that ends at a "
-            "moment does not contain it, an outcome known today is known"
-        )
+    ended = max(champion, challenger)
+    fair = (frame["applied_at"] >= ended) & (frame["outcome_at"] <= today)
+    missing = frame[fair & ~frame["application_id"].isin(chosen)]
+    if missing.empty:
+        return
+    causes = []
+    if (missing["applied_at"] == ended).any():
+        causes.append("a training that ends at a moment does not contain that moment")
+    if (missing["outcome_at"] == today).any():
+        causes.append("an outcome seen today is known today")
+    count = "1 fair row is" if len(missing) == 1 else f"{len(missing)} fair rows are"
+    raise Wrong(
+        f"{count} missing: "
+        + ("; ".join(causes) or "unseen by both models, and the outcome known today")
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from matplotlib.dates import AutoDateLocator, DateFormatter
 
 from mlops_helpers.plots.base import (
     BLACK,
@@ -16,7 +17,6 @@ from mlops_helpers.plots.base import (
     TICK,
     VERMILION,
     axes,
-    dates,
     finish,
     legend,
     need,
@@ -88,30 +88,55 @@ def alerts_by_severity(
 def alerts_timeline(
     frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None
 ) -> Axes:
-    """When each alert was raised: time on x, a row for each `rule` (or `metric`), by `severity`."""
+    """From when to when each alert lasted: a row for each `rule` (or `metric`), by `severity`.
+
+    A marker stands where the alert was opened, a bar reaches to `resolved_at`, or while it is open
+    to `last_seen_at` (if the frame has these columns); a bar that was resolved ends in a line.
+    """
     need(frame, ["severity"], "alerts_timeline")
     if frame.empty:
         return no_data(ax, "no alert was raised", title="No alerts")
     _, times = when(frame, "alerts_timeline")
     subject = next(name for name in ("rule", "name", "metric", "severity") if name in frame)
-    rows = frame.assign(_when=times).sort_values("_when")
+    rows = frame.assign(_when=times, _resolved=_times(frame, "resolved_at"))
+    rows["_end"] = rows["_resolved"].fillna(_times(frame, "last_seen_at")).fillna(rows["_when"])
+    rows = rows.sort_values("_when")
     lanes = list(dict.fromkeys(rows[subject].astype(str)))
     ax = axes(ax, height=1.7 + 0.4 * len(lanes))
     for number, (severity, part) in enumerate(rows.groupby("severity", sort=False)):
+        colour = look(str(severity))[0]
+        height = [lanes.index(name) for name in part[subject].astype(str)]
+        for lane, alert in zip(height, part.itertuples(index=False, name=None), strict=True):
+            opened, resolved, end = alert[-3:]
+            ax.plot([opened, end], [lane, lane], color=colour, linewidth=7, alpha=0.5)
+            if pd.notna(resolved):
+                ax.plot([end, end], [lane - 0.25, lane + 0.25], color=BLACK, linewidth=1.6)
         ax.scatter(
             part["_when"],
-            [lanes.index(name) for name in part[subject].astype(str)],
+            height,
             s=90,
+            zorder=3,
             marker=MARKERS[number % len(MARKERS)],
-            color=look(str(severity))[0],
+            color=colour,
             edgecolor=BLACK,
             linewidth=0.6,
             label=f"{severity} ({len(part)})",
         )
     ax.set_yticks(range(len(lanes)), [words(name) for name in lanes])
     ax.set_ylim(len(lanes) - 0.4, -0.6)
-    dates(ax)
+    ax.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))
+    ax.xaxis.set_major_formatter(DateFormatter("%d %b\n%Y"))
     legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     first = rows.iloc[0]
     finding = f"{len(rows)} alerts; first {words(first[subject])} on {first['_when']:%d %b %Y}"
-    return finish(ax, title=title or finding, x="raised", grid="both")
+    label = "opened"
+    if (rows["_end"] > rows["_when"]).any():
+        label = "from opened to resolved, or last seen"
+    return finish(ax, title=title or finding, x=label, grid="both")
+
+
+def _times(frame: pd.DataFrame, column: str) -> pd.Series:
+    """A column's times (naive UTC, for matplotlib); missing ones where the frame lacks it."""
+    if column not in frame:
+        return pd.Series(pd.NaT, index=frame.index, dtype="datetime64[us]")
+    return pd.to_datetime(frame[column], utc=True).dt.tz_localize(None)

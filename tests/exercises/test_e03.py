@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from mlops_helpers.exercises.engine import judge
 from tests.exercises.battery import Proof, prove
 
 
@@ -33,6 +35,31 @@ def no_floor(reference, current):
     """Divides by an empty bin."""
     r, c = reference / reference.sum(), current / current.sum()
     return float(((c - r) * np.log(c / r)).sum())
+
+
+def smoothed(reference, current):
+    """Adds half a row to every bin."""
+    return one_floor(np.asarray(reference) + 0.5, np.asarray(current) + 0.5, floor=0)
+
+
+def shares_smoothed(reference, current):
+    """Adds a little to every share."""
+    r, c = reference / reference.sum() + 1e-3, current / current.sum() + 1e-3
+    return float(((c - r) * np.log(c / r)).sum())
+
+
+def one_floor(reference, current, floor):
+    """The index with a floor of one's own."""
+    r = np.maximum(reference / np.sum(reference), floor)
+    c = np.maximum(current / np.sum(current), floor)
+    return float(((c - r) * np.log(c / r)).sum())
+
+
+def empty_dropped(reference, current):
+    """Leaves out each bin that is empty in one of the samples."""
+    r, c = reference / reference.sum(), current / current.sum()
+    both = (r > 0) & (c > 0)
+    return float(((c[both] - r[both]) * np.log(c[both] / r[both])).sum())
 
 
 def other_logarithm(reference, current):
@@ -79,6 +106,10 @@ PROOFS = (
             "one direction only": one_direction,
             "no floor": no_floor,
             "another logarithm": other_logarithm,
+            "half a row added to every bin": smoothed,
+            "a little added to every share": shares_smoothed,
+            "empty bins dropped": empty_dropped,
+            "another floor": lambda reference, current: one_floor(reference, current, 1e-9),
         },
     ),
     Proof(
@@ -105,3 +136,19 @@ PROOFS = (
     ),
 )
 test_solution, test_blank, test_wrong_answers = prove(*PROOFS)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (smoothed, "smoothing"),
+        (shares_smoothed, "smoothing"),
+        (other_logarithm, "is the logarithm the natural one"),
+        (no_floor, "give shares a floor"),
+        (empty_dropped, "does not see a bin that emptied"),
+        (lambda reference, current: one_floor(reference, current, 1e-9), "which floor is yours"),
+    ],
+)
+def test_each_mistake_about_a_bin_is_named(answer, said):
+    """Smoothing is not called a wrong logarithm, and a dropped bin is not accepted."""
+    assert said in judge("3.1", answer).message

@@ -1,7 +1,9 @@
 """The exercises of notebook 04, proved three ways."""
 
 import pandas as pd
+import pytest
 
+from mlops_helpers.exercises.engine import judge
 from tests.exercises.battery import Names, Proof, prove
 
 
@@ -30,6 +32,22 @@ def too_strict(frame, trained_until, today):
     return frame[(frame["applied_at"] > max(trained_until)) & (frame["outcome_at"] < today)]
 
 
+def start_lost(frame, trained_until, today):
+    """Loses the row at the end of the later training."""
+    return frame[(frame["applied_at"] > max(trained_until)) & (frame["outcome_at"] <= today)]
+
+
+def today_lost(frame, trained_until, today):
+    """Loses the outcome that is seen today."""
+    return frame[(frame["applied_at"] >= max(trained_until)) & (frame["outcome_at"] < today)]
+
+
+def sampled(frame, trained_until, today):
+    """Only part of the fair rows, both edges among them."""
+    unseen = frame["applied_at"] >= max(trained_until)
+    return frame[unseen & (frame["outcome_at"] <= today)].iloc[[0, -1]]
+
+
 PROOFS = (
     Proof(
         "4.1",
@@ -53,8 +71,29 @@ PROOFS = (
             "the earlier training": oldest,
             "from the future": from_the_future,
             "edges lost": too_strict,
+            "the first edge lost": start_lost,
+            "the last edge lost": today_lost,
+            "only a sample": sampled,
             "a list": lambda frame, trained_until, today: list(frame["application_id"]),
         },
     ),
 )
 test_solution, test_blank, test_wrong_answers = prove(*PROOFS)
+
+START, TODAY = "does not contain that moment", "an outcome seen today is known today"
+
+
+@pytest.mark.parametrize(
+    ("answer", "count", "causes"),
+    [
+        (start_lost, "1 fair row is missing", {START}),
+        (today_lost, "1 fair row is missing", {TODAY}),
+        (too_strict, "2 fair rows are missing", {START, TODAY}),
+        (sampled, "1 fair row is missing", set()),
+    ],
+)
+def test_only_the_cause_that_applies_is_named(answer, count, causes):
+    """A row lost at one edge is explained by that edge alone."""
+    text = judge("4.2", answer).message
+    assert count in text
+    assert {cause for cause in (START, TODAY) if cause in text} == causes
