@@ -55,6 +55,7 @@ def execute(
                 cwd=source.parent,
                 progress_bar=False,
                 kernel_name="python3",
+                language="python",
                 kernel_manager_class=_kernel_manager(notices),
                 on_notebook_start=steps.start,
                 on_cell_execute=steps.step,
@@ -64,8 +65,9 @@ def execute(
             failure = Failure(error.exec_count, first, error.ename, error.evalue)
         except RuntimeError as error:  # the kernel died, or never answered
             notices.seek(0)
-            said = notices.read().decode(errors="replace").strip().splitlines()[-1:]
-            message = " – the kernel's last words: ".join([str(error), *said])
+            lines = notices.read().decode(errors="replace").splitlines()
+            said = [line for line in lines if line.strip() and "] WARNING" not in line]
+            message = " – the kernel's last words: ".join([str(error), *said[-1:]])
             failure = Failure(steps.done or None, "", type(error).__name__, message)
         if working.exists():
             write_atomically(target, working.read_bytes())

@@ -8,11 +8,15 @@ Here each of these is a `Refused` that names the notebook, the parameter and the
 import ast
 import difflib
 import json
+import re
 import symtable
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from mlops_helpers.notebook_files import malformed
+from mlops_helpers.rebinding import hidden_bindings
 
 TAG = "parameters"
 
@@ -47,7 +51,8 @@ def read_notebook(path: Path) -> Notebook:
     """The parameters of the notebook at `path`, checked.
 
     Raises `Refused` if the file is no notebook, if not exactly one cell is tagged ``parameters``,
-    if that cell holds anything but plain values, or if a later cell assigns a parameter again.
+    if that cell holds anything but plain values, or if a later cell assigns a parameter again or
+    may do so unseen.
     """
     cells = _code_cells(path)
     tagged = [
@@ -66,6 +71,11 @@ def read_notebook(path: Path) -> Notebook:
                 f"{path.name}: parameter {name!r} is assigned again in code cell {number}, so a "
                 f"value given for it would be lost. Use another name there. "
                 f"Known parameters: {', '.join(known)}."
+            )
+        for hidden in hidden_bindings(ast.parse(_plain_python(_source(cell), path.name))):
+            raise Refused(
+                f"{path.name}: `{hidden}` in code cell {number} may assign a parameter again "
+                "without saying so. Name what is assigned or imported."
             )
     return Notebook(path, known)
 
@@ -152,6 +162,11 @@ def _bound_by_call(node: ast.AST, where: str) -> set[str]:
             func=ast.Attribute(value=ast.Call(func=ast.Name(id="globals")), attr="update")
         ):
             return {keyword.arg for keyword in node.keywords if keyword.arg}
+        case ast.Call(
+            func=ast.Attribute(attr="run_cell_magic"),
+            args=[ast.Constant(value="capture" | "bash" | "sh" | "script"), ast.Constant(line), _],
+        ):
+            return set(re.findall(r"[^\W\d]\w*", str(line)))  # %%capture NAME, %%bash --out NAME
         case (
             ast.Call(func=ast.Name(id="exec"), args=[ast.Constant(value=str(source)), *_])
             | ast.Call(
@@ -267,12 +282,14 @@ def _ambiguous(name: str, knowing: list[Notebook]) -> str:
 
 def _code_cells(path: Path) -> list[dict[str, Any]]:
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        return [cell for cell in cells if cell["cell_type"] == "code"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise Refused(f"{path.name} is not a notebook of format 4: {error!r}.") from error
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        problem = malformed(notebook)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        problem = repr(error)
+    if problem:
+        raise Refused(f"{path.name} is not a notebook of format 4: {problem}.")
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
 def _source(cell: dict[str, Any]) -> str:
-    source = cell["source"]
-    return source if isinstance(source, str) else "".join(source)
+    return "".join(cell["source"])

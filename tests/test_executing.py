@@ -1,6 +1,7 @@
 """One notebook is executed; how it ended is a record, never an exception."""
 
 import io
+import json
 
 from mlops_helpers.executing import Progress, execute
 from tests.tiny import outputs_text, write_notebook
@@ -35,11 +36,23 @@ def test_a_failing_cell_is_a_record_and_the_notebook_is_kept(tmp_path, capfd):
 
 def test_a_kernel_that_dies_tells_its_last_words(tmp_path):
     """What the kernel wrote to its own stderr before it died is part of the message."""
-    cell = "import os\nos.write(2, b'out of memory\\n')\nos._exit(1)"
+    warning = "[IPKernelApp] WARNING | TCP without encryption"
+    cell = f"import os\nos.write(2, b'out of memory\\n{warning}\\n')\nos._exit(1)"
     source = write_notebook(tmp_path, PHASE, cell)
     failure = execute(source, tmp_path / "out" / f"{PHASE}.ipynb", parameters={}).failure
     assert failure.exception == "DeadKernelError"
     assert failure.message.endswith("the kernel's last words: out of memory")
+
+
+def test_a_notebook_that_does_not_name_its_language_is_executed(tmp_path):
+    """The course is in Python, whatever the file's metadata leave out."""
+    source = write_notebook(tmp_path, PHASE, "print(seed)")
+    content = json.loads(source.read_text())
+    content["metadata"] = {}
+    source.write_text(json.dumps(content))
+    target = tmp_path / "out" / f"{PHASE}.ipynb"
+    assert execute(source, target, parameters={"seed": 6}).failure is None
+    assert outputs_text(target) == ["6\n"]
 
 
 class _Terminal(io.StringIO):

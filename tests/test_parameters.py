@@ -44,6 +44,8 @@ REASSIGNING = [
     "globals()['seed'] = 2",
     "globals().update(seed=2)",
     "exec('seed = 1')",
+    "%%capture seed\nprint(1)",
+    "%%bash --out seed\nls",
 ]
 HARMLESS = [
     "print(seed)",
@@ -125,7 +127,7 @@ def test_a_parameters_cell_holds_plain_values_only(tmp_path, line, rule):
         read_notebook(path)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"cells": 3}', "\0"])
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"cells": 3}', "\0"])
 def test_what_is_no_notebook_is_refused(tmp_path, text):
     """A broken file is named, without a traceback of the reader."""
     path = tmp_path / f"{PHASE}.ipynb"
