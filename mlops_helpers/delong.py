@@ -4,6 +4,10 @@ Sources: E. R. DeLong, D. M. DeLong and D. L. Clarke-Pearson (1988), "Comparing 
 or more correlated receiver operating characteristic curves", Biometrics 44(3), 837-845; the
 computation by midranks is that of X. Sun and W. Xu (2014), IEEE Signal Processing Letters 21(11),
 1389-1393.
+
+The intervals are normal ones, which hold only with enough loans of both classes: with five defaults
+and an AUC of 0.75 the 95 % interval covers 83 %, and a score by chance lies "surely" above 0.5 in
+7 % instead of 2.5 % of the samples. Below `MIN_PER_CLASS` the limits are therefore NaN.
 """
 
 from __future__ import annotations
@@ -14,16 +18,20 @@ from scipy import stats
 
 from mlops_helpers.business import Interval
 
-__all__ = ["auc_difference", "auc_drop", "auc_interval"]
+__all__ = ["MIN_PER_CLASS", "auc_difference", "auc_drop", "auc_interval"]
+
+MIN_PER_CLASS = 20
+"""Defaults, and repaid loans, that each sample needs before there is an interval."""
 
 FloatArray = NDArray[np.float64]
 
 
 def auc_interval(outcome: ArrayLike, score: ArrayLike, *, confidence: float = 0.95) -> Interval:
-    """AUC of one score with its DeLong interval, cut at 0 and 1."""
+    """AUC of one score with its DeLong interval, cut at 0 and 1; no limits with few of a class."""
     auc, covariance = _aucs(outcome, score)
     found = _normal(float(auc[0]), float(covariance[0, 0]), np.size(outcome), confidence)
-    return Interval(found.value, max(found.low, 0.0), min(found.high, 1.0), found.n)
+    low, high = np.clip([found.low, found.high], 0.0, 1.0)  # NaN stays NaN
+    return Interval(found.value, float(low), float(high), found.n)
 
 
 def auc_difference(
@@ -31,7 +39,8 @@ def auc_difference(
 ) -> Interval:
     """AUC of the challenger minus that of the champion on the same rows, with its paired interval.
 
-    Identical rankings give a difference of exactly 0 with an interval of no width.
+    Identical rankings give a difference of exactly 0 with an interval of no width. With fewer than
+    `MIN_PER_CLASS` of a class there are no limits.
     """
     auc, covariance = _aucs(outcome, champion, challenger)
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
@@ -48,7 +57,8 @@ def auc_drop(
 ) -> Interval:
     """By how much the AUC fell from one sample to another, independent one, with its interval.
 
-    Positive means worse now. `n` is the number of rows of the later sample.
+    Positive means worse now. `n` is the number of rows of the later sample. With fewer than
+    `MIN_PER_CLASS` of a class in either sample there are no limits.
     """
     before, spread_before = _aucs(outcome_before, score_before)
     now, spread_now = _aucs(outcome_now, score_now)
@@ -59,12 +69,15 @@ def auc_drop(
 def _normal(value: float, variance: float, n: int, confidence: float) -> Interval:
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence!r}, must lie between 0 and 1, e.g. 0.95.")
-    reach = float(stats.norm.ppf((1 + confidence) / 2)) * max(variance, 0.0) ** 0.5
-    return Interval(value, value - reach, value + reach, int(n))
+    reach = float(stats.norm.ppf((1 + confidence) / 2)) * np.maximum(variance, 0.0) ** 0.5
+    return Interval(value, float(value - reach), float(value + reach), int(n))
 
 
 def _aucs(outcome: ArrayLike, *scores: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """AUCs of k scores on the same rows, shape (k,), and their covariance, shape (k, k)."""
+    """AUCs of k scores on the same rows, shape (k,), and their covariance, shape (k, k).
+
+    The covariance is NaN with fewer than `MIN_PER_CLASS` of a class.
+    """
     label = np.asarray(outcome, dtype=float)
     matrix = np.vstack([np.asarray(score, dtype=float) for score in scores])
     if label.ndim != 1 or matrix.shape[1] != label.size:
@@ -91,4 +104,4 @@ def _aucs(outcome: ArrayLike, *scores: ArrayLike) -> tuple[FloatArray, FloatArra
     of_negative = 1 - (overall[:, negative] - stats.rankdata(matrix[:, negative], axis=1)) / m
     auc = of_positive.mean(axis=1)
     covariance = np.atleast_2d(np.cov(of_positive)) / m + np.atleast_2d(np.cov(of_negative)) / n
-    return auc, covariance
+    return auc, covariance if min(m, n) >= MIN_PER_CLASS else np.full_like(covariance, np.nan)

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 
-from mlops_helpers.delong import auc_difference, auc_interval
+from mlops_helpers.delong import MIN_PER_CLASS, auc_difference, auc_interval
 
 __all__ = [
     "Check",
@@ -30,6 +30,7 @@ __all__ = [
     "reproduces",
     "run_checks",
     "unseen_rows",
+    "with_extra",
 ]
 
 TOLERANCE = 1e-9
@@ -90,6 +91,39 @@ class GateVerdict:
         ]
         table = pd.DataFrame(rows, columns=["check", "passed", *FIGURES, "evidence"])
         return table.astype({"passed": bool} | dict.fromkeys(FIGURES, float))
+
+    def objection(
+        self, version: int, champion: int | None, registry: tuple[str, str], champions: int
+    ) -> str:
+        """Why this verdict does not let a version in as things are in its registry, or nothing."""
+        if self.version != version:
+            return f"the verdict is about version {self.version}"
+        if not self.passed:
+            told = (f"{name} ({f.evidence})" for name, f in self.findings if f.passed is not True)
+            return "; ".join(told) or "no checks"
+        if self.registry != registry:
+            return (
+                f"the verdict is about a version of {self.registry[0]!r} in another registry; "
+                "run the gate again here"
+            )
+        if self.compared_with != champion:
+            return (
+                f"judged against champion {self.compared_with}, but it is {champion} now; "
+                "run the gate again"
+            )
+        if self.champions != champions:
+            return "the champion was changed and changed back since; run the gate again"
+        return ""
+
+
+def with_extra(own: Mapping[str, Check], extra: Mapping[str, Check]) -> dict[str, Check]:
+    """All the checks; ValueError if an extra one has the name of one of the gate's own."""
+    if taken := sorted(own.keys() & extra.keys()):
+        raise ValueError(
+            f"extra has {taken}, which the gate checks itself. Give your check another name: "
+            "a check can be added, not replaced."
+        )
+    return {**own, **extra}
 
 
 def run_checks(checks: Mapping[str, Check]) -> tuple[tuple[str, Finding], ...]:
@@ -160,6 +194,8 @@ def unseen_rows(rows: pd.DataFrame, trained_until: Mapping[str, pd.Timestamp]) -
 def beats_baseline(outcome: ArrayLike, probability: ArrayLike) -> Finding:
     """Is the AUC surely (95 %) above 0.5, what a model that knows nothing gets?"""
     auc = auc_interval(outcome, probability)
+    if not auc.known:
+        return Finding(False, _too_few(outcome), value=auc.value, limit=0.5)
     words = f"AUC {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}] against 0.500"
     return Finding(bool(auc.low > 0.5), words, auc.value, auc.low, auc.high, 0.5)
 
@@ -169,6 +205,16 @@ def not_worse(
 ) -> Finding:
     """Is the candidate's AUC surely (95 %, paired on the same rows) no more than `margin` below?"""
     gap = auc_difference(outcome, champion, candidate)
+    if not gap.known:
+        return Finding(False, _too_few(outcome), value=gap.value, limit=-margin)
     words = f"AUC {gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] against the champion's"
     words += f"; may lose at most {margin:.3f}"
     return Finding(bool(gap.low > -margin), words, gap.value, gap.low, gap.high, -margin)
+
+
+def _too_few(outcome: ArrayLike) -> str:
+    label = np.asarray(outcome, dtype=float)
+    return (
+        f"not enough evidence: {int((label == 1).sum())} defaults and {int((label == 0).sum())} "
+        f"repaid loans, needs {MIN_PER_CLASS} of each"
+    )

@@ -28,6 +28,7 @@ from mlops_helpers.gate import (
     reproduces,
     run_checks,
     unseen_rows,
+    with_extra,
 )
 from mlops_helpers.model_files import read_model
 from mlops_helpers.runs import MODEL_FILE, SIGNATURE
@@ -103,18 +104,12 @@ class Registry:
         """
         if not 0 <= margin < 0.5:
             raise ValueError(
-                f"margin is {margin!r}, must be at least 0 and below 0.5. Give the AUC that a new "
-                f"champion may lose, e.g. {MARGIN}."
+                f"margin is {margin!r}, must be the AUC that may be lost: from 0 to below 0.5."
             )
         when, _ = moment(when), self._versions.get(version)
         changes, champion = self._changes(), self.version_of("champion")
-        checks, extra = self._checks(version, champion, rows, margin), dict(extra or {})
-        if taken := sorted(checks.keys() & extra.keys()):
-            raise ValueError(
-                f"extra has {taken}, which the gate checks itself. Give your check another name: "
-                "a check can be added, not replaced."
-            )
-        findings = run_checks(checks | extra)
+        own = self._checks(version, champion, rows, margin)
+        findings = run_checks(with_extra(own, extra or {}))
         verdict = GateVerdict(version, champion, findings, self._address, changes)
         refused = ", ".join(verdict.refused_by)
         self._versions.tag(
@@ -145,7 +140,11 @@ class Registry:
         if champion == version:
             return
         note = {"by": by, "when": when}
-        if refusal := self._refusal(version, champion, verdict):
+        if not isinstance(verdict, GateVerdict):
+            refusal = f"a {type(verdict).__name__} is no verdict; pass what gate() returned"
+        else:
+            refusal = verdict.objection(version, champion, self._address, self._changes())
+        if refusal:
             self._versions.record("promotion refused", version, reason=refusal, **note)
             raise PromotionRefused(f"version {version} of {self.name} stays out: {refusal}")
         if champion is not None:
@@ -299,29 +298,3 @@ class Registry:
         """How often the champion has changed. A rollback counts: it brings back an old number."""
         events = (entry["event"] for entry in self._versions.events())
         return sum(event in ("promoted", "rolled back") for event in events)
-
-    def _refusal(self, version: int, champion: int | None, verdict: GateVerdict) -> str:
-        """Why this verdict does not allow the promotion, or nothing."""
-        if not isinstance(verdict, GateVerdict):
-            return f"a {type(verdict).__name__} is no verdict; pass what gate() returned"
-        if verdict.version != version:
-            return f"the verdict is about version {verdict.version}"
-        if not verdict.passed:
-            refused = (item for item in verdict.findings if item[0] in verdict.refused_by)
-            return "; ".join(f"{name} ({f.evidence})" for name, f in refused) or "no checks"
-        if verdict.registry != self._address:
-            return (
-                f"the verdict is about a version of {verdict.registry[0] or 'no registry'!r} in "
-                "another registry; run the gate again here"
-            )
-        if verdict.compared_with != champion:
-            return (
-                f"judged against champion {verdict.compared_with}, but it is {champion} now; "
-                "run the gate again"
-            )
-        if verdict.champions != self._changes():
-            return (
-                "the champion has changed since this verdict, and it was changed back; "
-                "run the gate again"
-            )
-        return ""

@@ -123,6 +123,18 @@ def test_baseline_and_champion_are_judged_with_intervals():
     assert not not_worse(y, risk, rng.uniform(size=2000), margin=0.02).passed
 
 
+def test_a_handful_of_defaults_is_not_enough_evidence():
+    """Three defaults that happen to rank last are no proof, and the refusal counts them."""
+    y, risk = np.r_[np.zeros(197), np.ones(3)], np.linspace(0, 1, 200)
+    for check in (
+        lambda: beats_baseline(y, risk),
+        lambda: not_worse(y, risk, risk, margin=0.02),
+    ):
+        ((_, found),) = run_checks({"auc": check})
+        assert not found.passed
+        assert found.evidence.startswith("not enough evidence: 3 defaults and 197 repaid")
+
+
 def test_few_rows_are_not_enough_to_call_a_model_as_good():
     """With forty loans the interval is wide: a slightly worse point estimate cannot pass."""
     rng = np.random.default_rng(1)
