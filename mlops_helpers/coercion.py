@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-TEXT = "must be plain text or a number (no list, no record)"
+TEXT = "must be plain text in UTF-8 or a number (no list, no record, no other bytes)"
 NUMBER = "must be a number (no text, no currency or per cent sign, no thousands separator)"
 FINITE = "must be finite"
 TIME = "must be a date or time in ISO 8601 (2023-05-01 or 2023-05-01T09:30:00Z)"
@@ -30,10 +30,18 @@ class Coerced:
 
 
 def to_text(column: pd.Series) -> Coerced:
-    """Return the column as trimmed text; blank is missing."""
-    nested = ~column.map(pd.api.types.is_scalar).astype(bool)
-    text = column.mask(nested).astype("str").str.strip()
-    return Coerced(text.mask(text == ""), {TEXT: nested})
+    """Return the column as trimmed text; blank is missing, and so is what is no text."""
+    foreign = _foreign(column)
+    text = column.mask(foreign).astype("str").str.strip()
+    return Coerced(text.mask(text == ""), {TEXT: foreign})
+
+
+def _foreign(column: pd.Series) -> pd.Series:
+    """Return where cells are lists, records or bytes, which only object columns can hold."""
+    if not pd.api.types.is_object_dtype(column):
+        return pd.Series(False, index=column.index)
+    plain = column.map(lambda cell: pd.api.types.is_scalar(cell) and not isinstance(cell, bytes))
+    return ~plain.astype(bool)
 
 
 def to_number(column: pd.Series) -> Coerced:
@@ -43,7 +51,8 @@ def to_number(column: pd.Series) -> Coerced:
         return Coerced(pd.Series(np.nan, index=column.index), {NUMBER: present})
     if pd.api.types.is_bool_dtype(column):
         column = column.astype("float64")
-    values = pd.to_numeric(column, errors="coerce").astype("float64")
+    readable = column.mask(_foreign(column))
+    values = pd.to_numeric(readable, errors="coerce").astype("float64")
     infinite = np.isinf(values)
     return Coerced(values.mask(infinite), {NUMBER: present & values.isna(), FINITE: infinite})
 
@@ -65,7 +74,7 @@ def to_time(column: pd.Series) -> Coerced:
         values = column.dt.tz_localize("UTC").dt.as_unit("us")
         dates_only = present & ~naive
     else:
-        text = column.astype("str").str.strip()
+        text = column.mask(_foreign(column)).astype("str").str.strip()
         values = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
         values = values.dt.as_unit("us")
         clock = text.str.contains(_CLOCK, regex=True, na=False)

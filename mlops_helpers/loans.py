@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mlops_helpers.coercion import Coerced, to_number
+from mlops_helpers.coercion import TEXT, Coerced, to_number, to_text
 from mlops_helpers.contracts import COLUMNS, Violation, missing_columns, violation_where
 
 RAW_COLUMNS = (
@@ -78,6 +78,7 @@ def map_lending_club(raw: pd.DataFrame, *, outcome_days: int) -> Mapped:
     read = {name: to_number(raw[name]) for name in ("loan_amnt", "annual_inc", "dti", "total_acc")}
     read |= {name: _month(raw[name]) for name in ("issue_d", "earliest_cr_line")}
     read |= {"emp_length": _years(raw["emp_length"]), "loan_status": _status(raw["loan_status"])}
+    read |= {name: _name(raw[name]) for name in ("purpose", "home_ownership")}
     faults = [
         found
         for name, column in read.items()
@@ -104,8 +105,8 @@ def _applications(raw: pd.DataFrame, read: dict[str, pd.Series], outcome_days: i
             "credit_history_length": history.round(2),
             "num_credit_lines": read["total_acc"],
             "loan_amount": read["loan_amnt"],
-            "loan_purpose": raw["purpose"].astype("str").str.strip().str.lower(),
-            "home_ownership": raw["home_ownership"].astype("str").str.strip().str.lower(),
+            "loan_purpose": read["purpose"],
+            "home_ownership": read["home_ownership"],
             "default": read["loan_status"],
             "outcome_at": applied_at + pd.Timedelta(days=outcome_days).as_unit("us"),
         }
@@ -130,9 +131,15 @@ def _leave_out(frame: pd.DataFrame) -> tuple[dict[str, int], pd.Series]:
     return {reason: rows for reason, rows in counts.items() if rows}, keep
 
 
+def _name(column: pd.Series) -> Coerced:
+    """Read names in small letters; what cannot be read is named so, and not missing as well."""
+    read = to_text(column)
+    return Coerced(read.values.str.lower().mask(read.faults[TEXT], "(unreadable)"), read.faults)
+
+
 def _month(column: pd.Series) -> Coerced:
     """Read ISO days, or the months of LendingClub's later files, as midnight UTC."""
-    text = column.astype("str").str.strip()
+    text = to_text(column).values
     iso = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
     named = pd.to_datetime(text, format="%b-%Y", utc=True, errors="coerce").dt.as_unit("us")
     values = iso.fillna(named)
@@ -140,7 +147,7 @@ def _month(column: pd.Series) -> Coerced:
 
 
 def _years(column: pd.Series) -> Coerced:
-    text = column.astype("str").str.strip()
+    text = to_text(column).values
     readable = text.str.fullmatch(r"(?:\d+\+?|< ?1) years?", na=False)
     years = pd.to_numeric(text.where(readable).str.extract(r"(\d+)")[0]).astype("float64")
     values = years.mask(text.str.startswith("<", na=False) & readable, 0.5)
@@ -149,7 +156,7 @@ def _years(column: pd.Series) -> Coerced:
 
 def _status(column: pd.Series) -> Coerced:
     """Return 1 for a default, 0 for repaid, missing for an open loan."""
-    text = column.astype("str").str.strip()
+    text = to_text(column).values
     defaulted = text.str.contains(DEFAULTED, regex=True, na=False)
     repaid = text.str.contains(REPAID, regex=True, na=False)
     still_open = text.str.contains(OPEN, regex=True, na=False)

@@ -12,6 +12,7 @@ import io
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as arrow
 import pyarrow.parquet as parquet
@@ -71,11 +72,62 @@ def _bytes(path: Path) -> bytes:
 def _parquet(path: Path, content: bytes) -> pd.DataFrame:
     try:
         table = parquet.ParquetFile(io.BytesIO(content)).read()
-        _check_header(path, table.column_names)
-        return table.to_pandas()
     except (arrow.ArrowException, OSError):
         reason = "begins like Parquet but is damaged or cut short; copy or export it again"
         raise _fault(path, reason) from None
+    _check_header(path, table.column_names)
+    return pd.DataFrame({name: _column(path, name, table[name]) for name in table.column_names})
+
+
+def _column(path: Path, name: str, column: arrow.ChunkedArray) -> pd.Series:
+    """Return a Parquet column; cells that pandas cannot hold come back as bytes or as text.
+
+    Bytes that are UTF-8 become text and others stay bytes; a column with a time beyond the years
+    1 to 9999 becomes text. Either way the contract counts the cells that it cannot read.
+    """
+    if arrow.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    kind = arrow.types
+    try:
+        if kind.is_string(column.type) or kind.is_large_string(column.type):
+            column = _sound(column)
+        if kind.is_binary(column.type) or kind.is_large_binary(column.type):
+            return pd.Series([_decoded(cell) for cell in column.to_pylist()], name=name)
+        if kind.is_timestamp(column.type) or kind.is_date(column.type):
+            times = column.to_numpy()
+            years = times.astype("datetime64[Y]").astype("int64") + 1970
+            if (~np.isnat(times) & ((years < 1) | (years > 9999))).any():
+                return _iso(times, zone=getattr(column.type, "tz", None) is not None)
+        return column.to_pandas()
+    except (ValueError, OverflowError) as error:
+        rule = f"cannot be read from the file (type {column.type}: {error}); export it as text"
+        raise ContractError([Violation(name, rule)], source=str(path)) from None
+
+
+def _sound(column: arrow.ChunkedArray) -> arrow.ChunkedArray:
+    """Return a column of text as it is, or as bytes if some are not UTF-8."""
+    try:
+        column.validate(full=True)
+    except arrow.ArrowInvalid:
+        return column.cast(arrow.large_binary())
+    return column
+
+
+def _decoded(cell: bytes | None) -> str | bytes | None:
+    try:
+        return None if cell is None else cell.decode("utf-8")
+    except UnicodeDecodeError:
+        return cell
+
+
+def _iso(times: np.ndarray, *, zone: bool) -> pd.Series:
+    """Return times as ISO 8601 text: with a Z if `zone`, else midnights as dates."""
+    text = np.datetime_as_string(times).astype(object)
+    days = times.astype("datetime64[D]")
+    text = np.where(times == days, np.datetime_as_string(days).astype(object), text)
+    if zone:
+        text = np.datetime_as_string(times.astype("datetime64[ms]")).astype(object) + "Z"
+    return pd.Series(np.where(np.isnat(times), None, text))
 
 
 def _unzip(path: Path, content: bytes) -> bytes:

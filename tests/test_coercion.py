@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_helpers.coercion import FINITE, NUMBER, TIME, ZONE, to_number, to_text, to_time
+from mlops_helpers.coercion import FINITE, NUMBER, TEXT, TIME, ZONE, to_number, to_text, to_time
 
 
 def broken(coerced):
@@ -95,3 +95,13 @@ def test_text_is_trimmed_and_blank_is_missing():
     """Spaces around a category make no new category."""
     read = to_text(pd.Series([" rent ", "  ", None, "own"]))
     assert read.values.fillna("-").tolist() == ["rent", "-", "-", "own"]
+
+
+@pytest.mark.parametrize(
+    ("read", "rule"), [(to_text, TEXT), (to_number, NUMBER), (to_time, TIME)], ids=str
+)
+def test_bytes_are_read_as_nothing(read, rule):
+    """Bytes are a fault of their own cell, whatever their column should hold."""
+    found = read(pd.Series([None, b"\xff\xfe"], dtype=object))
+    assert broken(found) == {rule: 1}
+    assert found.values.isna().all()

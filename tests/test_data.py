@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as arrow
+import pyarrow.parquet as parquet
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
@@ -256,6 +258,29 @@ def test_a_faulty_lending_club_file_is_refused_in_one_message(refusal):
     assert columns == ["annual_income", "loan_amnt", "loan_purpose"]
     assert "-10 (row 6, LC-000006)" in str(error)
     assert "dti must be a column" in str(refusal(raw.drop(columns="dti")))
+
+
+@pytest.mark.parametrize("make", [lambda portfolio: portfolio, lambda portfolio: club()])
+def test_parquet_cells_that_cannot_be_read_are_counted(tmp_path, portfolio, make):
+    """Bytes that are no UTF-8 and the year 20000, in either format, beside another fault."""
+    columns = make(portfolio).replace("n/a", None).to_dict("list")
+    names = ["loan_purpose", "applied_at", "loan_amount"]
+    purpose, when, amount = ["purpose", "issue_d", "loan_amnt"] if "dti" in columns else names
+    columns[purpose] = arrow.array([b"\xff\xfe", *(p.encode() for p in columns[purpose][1:])])
+    seconds = [int(time.timestamp()) for time in columns[when]]
+    seconds[1] = 569_000_000_000
+    columns[when] = arrow.array(seconds).cast(arrow.timestamp("s", tz="UTC"))
+    columns[amount] = arrow.array([str(a) for a in columns[amount][:-1]] + ["much"])
+    columns = {
+        name: arrow.array(cells, from_pandas=True) if isinstance(cells, list) else cells
+        for name, cells in columns.items()
+    }
+    parquet.write_table(arrow.table(columns), tmp_path / "a.parquet")
+    with pytest.raises(ContractError) as caught:
+        load_stream(tmp_path / "a.parquet")
+    counts = {violation.column: violation.count for violation in caught.value.violations}
+    assert counts == {purpose: 1, when: 1, amount: 1}
+    assert "20000-11-22" in str(caught.value)
 
 
 def auc(trained_on, judged_on):

@@ -125,3 +125,55 @@ def test_parquet_with_a_column_twice(tmp_path):
     values = arrow.array([1, 2])
     parquet.write_table(arrow.table([values, values], names=["a", "a"]), tmp_path / "a.parquet")
     assert "names a column twice ('a')" in refusal(tmp_path / "a.parquet")
+
+
+BYTES = arrow.array([b"rent", b"\xff\xfe", None])
+DAY_20000 = 6_585_300
+"""A day in the year 19999 or 20000, counted from 1970."""
+
+
+def stored(folder, **columns):
+    """Write arrow columns to a Parquet file and read them back."""
+    parquet.write_table(arrow.table(columns), folder / "a.parquet")
+    return read_table(folder / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        BYTES,
+        BYTES.dictionary_encode(),
+        arrow.StringArray.from_buffers(3, *BYTES.buffers()[1:], BYTES.buffers()[0]),
+    ],
+    ids=["bytes", "dictionary", "falsely called text"],
+)
+def test_parquet_with_bytes(tmp_path, column):
+    """Bytes that are UTF-8 are text; others stay bytes, for the contract to count."""
+    assert stored(tmp_path, a=column)["a"].tolist() == ["rent", b"\xff\xfe", None]
+    assert str(stored(tmp_path, a=BYTES[:1])["a"].dtype) == "str"
+
+
+@pytest.mark.parametrize(
+    ("kind", "unit", "first"),
+    [
+        (arrow.date32(), 1, "1970-01-02"),
+        (arrow.timestamp("s"), 86_400, "1970-01-02"),
+        (arrow.timestamp("s", tz="UTC"), 86_400, "1970-01-02T00:00:00.000Z"),
+    ],
+    ids=str,
+)
+def test_parquet_with_a_time_out_of_range(tmp_path, kind, unit, first):
+    """A time that pandas cannot print comes back as text, with its column."""
+    days = arrow.array([unit, DAY_20000 * unit, None], arrow.int64())
+    column = days.cast(arrow.int32()).cast(kind) if unit == 1 else days.cast(kind)
+    cells = stored(tmp_path, a=column)["a"]
+    assert cells[0] == first
+    assert cells[1].startswith("19999-12") or cells[1].startswith("20000-")
+    assert pd.isna(cells[2])
+
+
+def test_parquet_with_a_list_that_cannot_be_read(tmp_path):
+    """The column and its type are named."""
+    days = arrow.array([[DAY_20000]], arrow.list_(arrow.int32()))
+    with pytest.raises(ContractError, match=r"when cannot be read .*list<element: date32"):
+        stored(tmp_path, when=days.cast(arrow.list_(arrow.date32())))
