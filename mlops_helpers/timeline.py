@@ -30,7 +30,8 @@ The monitored ones are enough to be watched. To replace a model on them `judging
 more (300 rows, 30 of each class) and says "not enough evidence" below that: a verdict, no error.
 """
 BOTH_CLASSES = ("train", "holdout", "monitor")
-"""Periods on which a model is fitted or ranked: no AUC exists with one class only."""
+"""Periods on which a model is fitted or ranked: no AUC exists with one class only, and no interval
+around it with a single row of one class."""
 
 
 @dataclass(frozen=True)
@@ -177,10 +178,17 @@ def _thin_periods(frame: pd.DataFrame, timeline: Timeline) -> Iterator[Violation
                 rule=f"{span} holds {len(rows)} applications, must hold at least "
                 f"{MINIMUM_ROWS[name]}; bring more applications of these months",
             )
-        if name in BOTH_CLASSES and len(rows) and rows[TARGET].nunique() < 2:
+        count = rows[TARGET].value_counts()
+        if name in BOTH_CLASSES and len(count) == 1:
             yield Violation(
                 column=TARGET,
                 rule=f"{span} holds only {TARGET} = {rows[TARGET].iloc[0]}, must hold both 0 and 1",
+            )
+        elif name in BOTH_CLASSES and len(count) and count.min() < 2:
+            yield Violation(
+                column=TARGET,
+                rule=f"{span} holds a single row with {TARGET} = {count.idxmin()}, must hold at "
+                "least two of both 0 and 1: an AUC with an interval needs them",
             )
 
 

@@ -117,6 +117,20 @@ def test_one_class_in_a_period_is_refused(frame, name):
         plan_timeline(tame)
 
 
+@pytest.mark.parametrize("name", ["train", "holdout", "monitor"])
+def test_a_single_default_in_a_period_is_refused(frame, name):
+    """Two of each class are the least from which an interval around an AUC can be computed."""
+    begin, end = plan_timeline(frame).periods()[name]
+    tame = frame.copy()
+    inside = tame["applied_at"].between(begin, end, inclusive="left")
+    tame.loc[inside, "default"] = 0
+    tame.loc[tame.index[inside][:1], "default"] = 1
+    with pytest.raises(ContractError, match=rf"the {name} period .* a single row with default = 1"):
+        plan_timeline(tame)
+    tame.loc[tame.index[inside][:2], "default"] = 1
+    assert plan_timeline(tame)
+
+
 def test_between_is_half_open(frame):
     """The start belongs to the span, the end to the next; nothing is lost or counted twice."""
     cut = frame["applied_at"].iloc[1000]
