@@ -35,6 +35,8 @@ FOREIGN = {
     b"SQLite format": "an SQLite database; export the table as CSV",
 }
 UTF_16_OR_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+LONGEST_CELL = 10_000_000
+"""In characters: more than this in one cell is a quote that was never closed."""
 WANTED = "must be CSV (UTF-8, plain or gzipped) or Parquet"
 
 
@@ -158,12 +160,7 @@ def _text(path: Path, content: bytes) -> str:
 
 def _csv(path: Path, text: str) -> pd.DataFrame:
     """Read strictly: every row has as many cells as the header, every quote is closed."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        rows = [row for row in reader if row]
-    except csv.Error as error:
-        reason = f"is not readable as CSV near line {reader.line_num:,} ({error})"
-        raise _fault(path, f"{reason}: an unclosed quote, or a file cut short?") from None
+    rows = _rows(path, text)
     if not rows:
         raise _fault(path, f"is empty (blank lines only), {WANTED}")
     header, body = [name.strip() for name in rows[0]], rows[1:]
@@ -176,6 +173,28 @@ def _csv(path: Path, text: str) -> pd.DataFrame:
     cells = zip(*body, strict=True) if body else ([] for _ in header)
     columns = {name: _gaps(column) for name, column in zip(header, cells, strict=True)}
     return pd.DataFrame(columns, dtype="str")
+
+
+def _rows(path: Path, text: str) -> list[list[str]]:
+    """Return the rows that are not blank; a fault names the line in which its row begins."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, first_line = [], 1
+    limit = csv.field_size_limit(LONGEST_CELL)
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+            first_line = reader.line_num + 1
+    except csv.Error as error:
+        reason = f"has a quote that is never closed, or closed within a cell ({error})"
+        if "field limit" in str(error):
+            million = LONGEST_CELL // 1_000_000
+            reason = f"has a quote that is never closed, or a cell above {million} MB"
+        where = f"in the row that begins in line {first_line:,}"
+        raise _fault(path, f"{reason}, {where}; close it, or was the file cut short?") from None
+    finally:
+        csv.field_size_limit(limit)
+    return rows
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -1,5 +1,6 @@
 """A file is a table, or the reason why not is one sentence."""
 
+import csv
 import gzip
 import zipfile
 
@@ -63,6 +64,20 @@ def test_parquet_keeps_its_types(tmp_path):
     pd.testing.assert_frame_equal(read_table(tmp_path / "loans.csv"), frame)
 
 
+def test_long_cells(tmp_path):
+    """A description of a million letters is a cell; the limit of other readers stays."""
+    limit = csv.field_size_limit()
+    cell = b"x" * 1_000_000
+    assert read_table(put(tmp_path, b"a,b\n1," + cell))["b"].str.len().tolist() == [1_000_000]
+    assert csv.field_size_limit() == limit
+
+
+def test_a_quote_that_swallows_a_large_file(tmp_path):
+    """The line where its row begins is named, not the one where the reader gave up."""
+    words = refusal(put(tmp_path, b'a,b\n1,x\n2,"' + b"3,z\n" * 3_000_000))
+    assert "never closed, or a cell above 10 MB, in the row that begins in line 3;" in words
+
+
 def test_missing_file(tmp_path):
     """The path is named."""
     assert "does not exist" in refusal(tmp_path / "nowhere.csv")
@@ -93,7 +108,9 @@ def test_directory(tmp_path):
         (b"a\tb\n1\tx\n", "columns separated by tabs"),
         (b"a,b\n1,x\n2\n", "must have 2 cells in every row"),
         (b"a,b\n1,x,y\n2,y\n", "3 cells (row 1)"),
-        (b'a,b\n1,"x\n', "unclosed quote"),
+        (b'a,b\n1,"x\n', "quote that is never closed"),
+        (b'a,b\n\n1,"x\ny"\n2,"z\n3,z\n4,z\n', "begins in line 5;"),
+        (b'a,b\n1,x\n2,"z\n3,z\n4,"z"\n', "begins in line 3;"),
         (b"a,a\n1,2\n", "names a column twice ('a')"),
         (b"PAR1 and no more", "damaged or cut short"),
     ],
