@@ -16,7 +16,7 @@ NUMBER = "must be a number (no text, no currency or per cent sign, no thousands 
 FINITE = "must be finite"
 TIME = "must be a date or time in ISO 8601 (2023-05-01 or 2023-05-01T09:30:00Z)"
 ZONE = "must say its time zone: write times in UTC with a Z at the end, or give dates only"
-_CLOCK = r"\d[T ]\d{1,2}:\d{2}"
+_CLOCK = r"\d[Tt ]\d"
 _OFFSET = r"(?:[Zz]|[+-]\d{2}(?::?\d{2})?)\s*$"
 
 

@@ -73,8 +73,10 @@ class ContractError(ValueError):
         self.violations = tuple(violations)
         self.source = source
         rules = "1 rule is" if len(violations) == 1 else f"{len(violations)} rules are"
+        shown = any("(row " in example for v in violations for example in v.examples)
+        where = " (row 1 is the first below the header)" if shown else ""
         super().__init__(
-            "\n".join([f"{source}: {rules} broken", *(f"  - {v}" for v in violations)])
+            "\n".join([f"{source}: {rules} broken{where}", *(f"  - {v}" for v in violations)])
         )
 
 
@@ -236,13 +238,15 @@ def _rules(name: str, column: pd.Series) -> list[pa.Check]:
     if name == "debt_to_income_ratio":
         hint = " (per cent by mistake? divide by 100)" if (column > 1).any() else ""
         return [_span(0, 1, f"must be a share between 0 and 1{hint}")]
+    whole = _check(lambda values: values % 1 == 0, "must be a whole number")
     limits = {
         "age": (16, 110, "must be between 16 and 110 years"),
         "employment_length": (0, 80, "must be between 0 and 80 years"),
         "credit_history_length": (0, 90, "must be between 0 and 90 years"),
         "num_credit_lines": (0, 1000, "must be a count between 0 and 1,000"),
     }
-    return [_span(*limits[name])] if name in limits else []
+    rules = [_span(*limits[name])] if name in limits else []
+    return [*rules, whole] if name == "num_credit_lines" else rules
 
 
 def _span(low: object, high: object, rule: str) -> pa.Check:

@@ -70,6 +70,7 @@ def test_the_frame_given_is_left_alone(frame):
         ("employment_length", -1, "must be between 0 and 80"),
         ("credit_history_length", 900, "must be between 0 and 90"),
         ("num_credit_lines", -1, "must be a count"),
+        ("num_credit_lines", 2.5, "must be a whole number"),
         ("loan_purpose", None, "must not be missing"),
         ("home_ownership", "  ", "must not be missing"),
         ("application_id", None, "must not be missing"),
@@ -204,7 +205,8 @@ def test_the_message_is_a_list():
     )
     assert isinstance(error, ValueError)
     assert str(error).splitlines() == [
-        "loans.csv: 2 rules are broken",
+        "loans.csv: 2 rules are broken (row 1 is the first below the header)",
         "  - age must be – 1,200 rows: 7 (row 1)",
         "  - x is absent",
     ]
+    assert "header" not in str(ContractError([Violation("x", "is absent")]))
