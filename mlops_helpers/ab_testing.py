@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 SRM_ALPHA = 0.001
-Conclusion = Literal["deploy", "keep", "go on", "no conclusion"]
+Conclusion = Literal["deploy", "keep", "undecided", "no conclusion"]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ def analyze(
     With k treatment arms each interval has level ``1 - alpha / k``.
 
     *deploy*: the best treatment's profit interval lies above 0. *keep*: every one lies below 0.
-    *go on*: otherwise, with the size needed to see `smallest_effect` dollars per application.
+    *undecided*: otherwise, with the size needed to see `smallest_effect` dollars per application,
+    planned anew with the spread of these rows.
     *no conclusion*: mismatch, an empty arm, or no outcome.
     """
     costs = costs or CostModel()
@@ -291,9 +292,9 @@ def _conclude(
         return "keep", f"Keep control: {told}."
     control = next(iter(parts))
     sd = typical_spread(parts[arm]["profit"] for arm in (control, best["arm"]))
-    if not sd > 0:
-        return "go on", f"Go on: {told}; profit does not vary yet, so no size can be planned."
-    needed = required_sample_size(smallest, sd=sd, alpha=alpha)
-    return "go on", (
-        f"Go on: {told}; to see ${smallest:,.0f} it needs {needed:,} applications an arm."
-    )
+    more = "profit does not vary yet, so no size can be planned."
+    if sd > 0:
+        needed = required_sample_size(smallest, sd=sd, alpha=alpha)
+        more = f"to see ${smallest:,.0f} it needs {needed:,} applications an arm "
+        more += f"at the standard deviation found here, ${sd:,.0f}."
+    return "undecided", f"Undecided: {told}; {more}"

@@ -1,7 +1,8 @@
 """The log of predictions, outcomes, metrics, alerts and experiments, in SQLite or PostgreSQL.
 
 Every write is one transaction: all of its rows are there, or none. Every write may be repeated: a
-prediction and an outcome keep their first version, a metric and an alert take the latest.
+prediction, an outcome and the plan of an experiment keep their first version, a metric and an
+alert take the latest.
 Windows are half-open, [start, end), and all times aware UTC.
 """
 
@@ -21,9 +22,10 @@ import sqlalchemy as sa
 from mlops_helpers import log_summaries, sql_frames, tables
 from mlops_helpers.tables import alerts, experiments, metrics, outcomes, predictions
 
-__all__ = ["METRIC_COLUMNS", "OutcomeReceipt", "PredictionLog"]
+__all__ = ["METRIC_COLUMNS", "RESULT_FIELDS", "OutcomeReceipt", "PredictionLog"]
 
 METRIC_COLUMNS = tuple(column.name for column in metrics.columns)
+RESULT_FIELDS = ("analysed", "conclusion", "verdict")  # of an experiment; all others are its plan
 _OUTCOME_COLUMNS = [column.name for column in outcomes.columns]
 _METRIC_DEFAULTS = {
     "subject": "",
@@ -173,12 +175,24 @@ class PredictionLog:
         return self._read(query if status is None else query.where(alerts.c.status == status))
 
     def save_experiment(self, record: Mapping[str, Any]) -> None:
-        """Keep an experiment's record (JSON values and times) under `record["name"]`."""
+        """Keep an experiment's record (JSON values and times) under `record["name"]`.
+
+        The fields of the first call are the plan and stay as they are; later calls may leave them
+        out or repeat them, and add or replace `RESULT_FIELDS`. Raises `ValueError` naming every
+        field of the plan that would change; nothing is stored then.
+        """
         name = record.get("name")
         if not isinstance(name, str) or not name:
             raise ValueError(f"record['name'] == {name!r}; an experiment is kept under its name")
         text = json.dumps(dict(record), default=_as_json, sort_keys=True)
-        self._upsert(experiments, [{"name": name, "record": text}])
+        with self._engine.begin() as connection:
+            if tables.insert_new(connection, experiments, [{"name": name, "record": text}]):
+                return
+            mine = sa.select(experiments.c.record).where(experiments.c.name == name)
+            stored = json.loads(connection.scalars(mine.with_for_update()).one())
+            merged = _same_plan(stored, json.loads(text))
+            row = {"name": name, "record": json.dumps(merged, sort_keys=True)}
+            tables.upsert(connection, experiments, [row])
 
     def experiments(self) -> list[dict[str, Any]]:
         """The records of all experiments by name; times come back as ISO text."""
@@ -235,6 +249,24 @@ def _refuse(rows: list[dict[str, Any]], name: str, right: Callable[[Any], bool],
             f"{name} == {wrong[0][name]!r} in {len(wrong)} rows; must be {rule}; "
             f"first of them: {wrong[0]['prediction_id']}"
         )
+
+
+def _same_plan(stored: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The stored record with what `given` adds to its results; refuses another plan."""
+    plan = [field for field in given if field not in RESULT_FIELDS]
+    changed = [field for field in plan if field not in stored or stored[field] != given[field]]
+    if changed:
+        told = "; ".join(
+            f"{field} is {stored[field]!r}, not {given[field]!r}"
+            if field in stored
+            else f"{field} == {given[field]!r} was not planned"
+            for field in changed
+        )
+        raise ValueError(
+            f"experiment {stored['name']!r} is stored and its plan stays as it was: {told}. "
+            "Give a changed plan a name of its own."
+        )
+    return {**stored, **given}
 
 
 def _as_json(value: object) -> object:

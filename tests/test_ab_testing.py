@@ -90,8 +90,8 @@ def test_a_worse_treatment_is_not():
     assert found.conclusion == "keep"
 
 
-def test_equal_arms_go_on_with_the_size_needed():
-    """Without a difference the verdict is to go on, and says how many applications that takes."""
+def test_equal_arms_are_undecided_with_the_size_needed():
+    """Without a difference nothing is decided; the size it takes comes from the spread found."""
     frame = exposed(seed=5)
     found = analysed(frame, smallest_effect=50)
     earned = pd.Series(
@@ -99,8 +99,10 @@ def test_equal_arms_go_on_with_the_size_needed():
     )
     spread = np.sqrt(earned.groupby(frame["variant"].to_numpy()).var(ddof=1).mean())
     needed = required_sample_size(50, sd=spread)
-    assert found.conclusion == "go on"
-    assert f"to see $50 it needs {needed:,}" in found.sentence
+    assert found.conclusion == "undecided"
+    assert found.sentence.startswith("Undecided: ")
+    assert f"to see $50 it needs {needed:,} applications an arm" in found.sentence
+    assert found.sentence.endswith(f"standard deviation found here, ${spread:,.0f}.")
 
 
 def test_intervals_agree_with_statsmodels():
@@ -132,7 +134,7 @@ def test_false_alarms_of_equal_arms_are_rare():
     """Over 200 A/A experiments about 5 % find a difference in profit (at most 10 %)."""
     conclusions = [analysed(exposed(300, seed=s)).conclusion for s in range(200)]
     assert "no conclusion" not in conclusions
-    alarms = sum(c != "go on" for c in conclusions)
+    alarms = sum(c != "undecided" for c in conclusions)
     assert alarms <= 20  # binomial(200, 0.05) exceeds 20 with probability 0.1 %
 
 
@@ -214,10 +216,10 @@ def test_nobody_approved_is_explained():
 
 
 def test_equal_outcomes_do_not_divide_by_zero():
-    """All loans alike: no spread, no interval, go on."""
+    """All loans alike: no spread, no interval, undecided."""
     frame = exposed().assign(decision="approve", default=0.0, loan_amount=1000.0)
     found = analysed(frame)
-    assert found.conclusion == "go on"
+    assert found.conclusion == "undecided"
     assert "does not vary" in found.sentence
 
 

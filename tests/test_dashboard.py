@@ -301,8 +301,8 @@ def test_impact_is_called_undecided_when_its_interval_holds_zero(frames):
     """The title says no more than the interval allows."""
     row = frames["impact"].iloc[[-1]]
     told = impact.finding(row.assign(gain=10.0, gain_low=-5.0, gain_high=25.0))
-    assert told.endswith("$10 more an application than v1 [−$5.00, $25], not decided")
-    assert "not decided" not in impact.finding(row.assign(gain=10.0, gain_low=5.0, gain_high=15.0))
+    assert told.endswith("$10 more an application than v1 [−$5.00, $25], undecided")
+    assert "undecided" not in impact.finding(row.assign(gain=10.0, gain_low=5.0, gain_high=15.0))
     assert "$10 less" in impact.finding(row.assign(gain=-10.0, gain_low=-15, gain_high=-5.0))
 
 
@@ -329,6 +329,19 @@ def test_the_date_is_read_from_the_data(frames):
     assert dashboard.as_of(frames) == utc("2025-06-30") + pd.Timedelta(days=1)
     figure = dashboard.draw(frames)
     assert "as of 01 July 2025" in figure.get_suptitle()
+
+
+def test_a_feed_that_stopped_shows_in_its_own_date(frames):
+    """Each feed has its newest moment, and each panel that has one shows it beside its question."""
+    newest = frames["as_of"].set_index("store")["newest"]
+    assert newest["alerts"] == newest["drift"] == utc("2024-02-01")
+    assert newest["outcomes"] == dashboard.as_of(frames)
+    assert newest["experiment"] == newest["predictions"] == utc("2024-12-31")
+    assert newest["timed answers"] == newest["predictions"], "every answer was timed here"
+    axes = panel_axes(dashboard.draw(frames))
+    assert "What needs attention? (data to 01 Feb 2024)" in texts(axes["alerts"])
+    assert "What is it worth? (data to 01 Jul 2025)" in texts(axes["impact"])
+    assert "Which version serves? |" in texts(axes["registry"]), "no moment is stored for it"
 
 
 def test_the_picture_draws_what_the_frames_hold(frames):
@@ -436,7 +449,7 @@ def test_the_slider_changes_the_decision_it_describes(curve):
     """Moving it rewrites the text from the curve; no browser is needed to know."""
     control = dashboard.cutoff_control(curve, in_force=0.25)
     assert "50.0 % approved, 0.0 % of them default, $600 profit" in control.text.value
-    assert "$0 more than at 25.0 %" in control.text.value
+    assert "profit an application (the cut-off in force)." in control.text.value
     control.slider.value = 0.35
     assert "75.0 % approved, 33.3 % of them default" in control.text.value
     assert "$1,375 less than at 25.0 %" in control.text.value

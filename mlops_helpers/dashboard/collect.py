@@ -152,9 +152,14 @@ def _drift(stored: pd.DataFrame) -> pd.DataFrame:
 
 
 def _newest(rows: pd.DataFrame, alerts: pd.DataFrame, drift: pd.DataFrame) -> pd.DataFrame:
-    """`store, newest`: the latest moment in each store, read from its own rows."""
+    """`store, newest`: the latest moment of each feed, read from its own rows; NaT without any.
+
+    The newest of all dates the picture; a feed that has stopped shows only in its own row.
+    """
     moments = {
         "predictions": rows["scored_at"],
+        "timed answers": rows.loc[rows["latency_ms"].notna(), "scored_at"],
+        "experiment": rows.loc[rows["experiment"].notna(), "scored_at"],
         "outcomes": rows["outcome_at"],
         "alerts": alerts["last_seen_at"],
         "drift": drift["window_end"],

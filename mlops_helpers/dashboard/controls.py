@@ -43,15 +43,17 @@ def cutoff_table(curve: pd.DataFrame, cutoffs: Mapping[str, float]) -> pd.DataFr
 
 
 def cutoff_sentence(curve: pd.DataFrame, cutoff: float, *, in_force: float) -> str:
-    """What a cut-off would have done, and the difference from the one in force."""
+    """What a cut-off would have done, and how far that is from the one in force."""
     row, now = at_cutoff(curve, cutoff), at_cutoff(curve, in_force)
     change = row["profit_per_application"] - now["profit_per_application"]
     more = "more" if change >= 0 else "less"
+    against = f"{said(abs(change), '$')} {more} than at {said(now['cutoff'], '%')}"
+    if row["cutoff"] == now["cutoff"]:
+        against = "the cut-off in force"
     return (
         f"At a cut-off of {said(row['cutoff'], '%')}: {said(row['approval_rate'], '%')} approved, "
         f"{said(row['default_rate'], '%')} of them default, "
-        f"{said(row['profit_per_application'], '$')} profit an application "
-        f"({said(abs(change), '$')} {more} than at {said(now['cutoff'], '%')})."
+        f"{said(row['profit_per_application'], '$')} profit an application ({against})."
     )
 
 

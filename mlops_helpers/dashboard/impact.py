@@ -56,7 +56,7 @@ def finding(frame: pd.DataFrame) -> str:
     last = compared.iloc[-1]
     more = "more" if last["gain"] >= 0 else "less"
     low, high = float(last["gain_low"]), float(last["gain_high"])
-    sure = "" if low > 0 or high < 0 else ", not decided"
+    sure = "" if low > 0 or high < 0 else ", undecided"
     name, against = last["name"], last["against"]
     if name.split()[0] != against.split()[0] and " " in name:  # versions say enough, arms need not
         name, against = name.split()[0], against.split()[0]

@@ -24,7 +24,8 @@ class Panel:
     """One panel: its name in the frames, its question, where its numbers come from.
 
     `source` is the call on a store behind it, `phase` the phase that fills that store. `finding`
-    says the title where the figure's own sentence would say too little.
+    says the title where the figure's own sentence would say too little. `feed` is the row of the
+    frame `as_of` that dates the panel; None where no moment is stored.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Panel:
     figure: Callable[..., Axes]
     finding: Callable[[pd.DataFrame], str] | None = None
     options: tuple[tuple[str, Any], ...] = ()
+    feed: str | None = None
 
     def draw(self, frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
         """The panel from its frame; an empty frame says which phase to run."""
@@ -100,6 +102,7 @@ PANELS = (
         "log.daily_volume()",
         "03_monitoring",
         plots.volume,
+        feed="predictions",
     ),
     Panel(
         "scores",
@@ -107,6 +110,7 @@ PANELS = (
         "log.score_histogram()",
         "03_monitoring",
         plots.score_histogram,
+        feed="predictions",
     ),
     Panel(
         "alerts",
@@ -114,6 +118,7 @@ PANELS = (
         "log.alerts()",
         "03_monitoring",
         _open_alerts,
+        feed="alerts",
     ),
     Panel(
         "traffic",
@@ -121,6 +126,7 @@ PANELS = (
         "log.window(), log.experiments()",
         "05_ab_testing",
         plots.traffic,
+        feed="experiment",
     ),
     Panel(
         "health",
@@ -129,6 +135,7 @@ PANELS = (
         "03_monitoring",
         plots.latency,
         _health,
+        feed="timed answers",
     ),
     Panel(
         "drift",
@@ -137,6 +144,7 @@ PANELS = (
         "03_monitoring",
         plots.drift,
         options=(("top", 8),),
+        feed="drift",
     ),
     Panel(
         "impact",
@@ -145,6 +153,7 @@ PANELS = (
         "04_retraining",
         plots.business_impact,
         impact.finding,
+        feed="outcomes",
     ),
 )
 
@@ -192,7 +201,7 @@ def draw(frames: Mapping[str, pd.DataFrame], *, title: str = "Credit-risk model"
     for panel, ax in zip(PANELS, grid, strict=True):
         panel.draw(frames.get(panel.name, pd.DataFrame()), ax)
         ax.set_title(f"\n{ax.get_title(loc='left')}\n", loc="left")  # room for two lines and more
-    _head_panels(figure, grid)
+    _head_panels(figure, grid, frames.get("as_of", pd.DataFrame()))
     return figure
 
 
@@ -208,7 +217,15 @@ def as_of_text(frame: pd.DataFrame) -> str:
     return "no data yet" if newest is None else f"{newest:%d %B %Y}"
 
 
-def _head_panels(figure: Figure, grid: list[Axes]) -> None:
+def _asked(panel: Panel, newest: pd.DataFrame) -> str:
+    """The panel's question, and the newest date of the feed behind it where there is one."""
+    if panel.feed is None or "store" not in newest:
+        return panel.question
+    when = newest.loc[newest["store"] == panel.feed, "newest"].dropna()
+    return panel.question + "".join(f" (data to {moment:%d %b %Y})" for moment in when)
+
+
+def _head_panels(figure: Figure, grid: list[Axes], newest: pd.DataFrame) -> None:
     """Put question and finding above each panel, starting at the left edge of its column."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -224,7 +241,7 @@ def _head_panels(figure: Figure, grid: list[Axes]) -> None:
         if not ax.axison:  # words only: they may begin where the heading does
             ax.set_position((left, box.y0, box.x1 - left, box.height))
         top = box.y1 + 0.05
-        question = panel.question if finding != panel.question else ""
+        question = _asked(panel, newest) if finding != panel.question else ""
         ax.text(left, top, question, fontsize=TICK, color=GREY, va="bottom", **head)
         bold = {"fontsize": TITLE, "fontweight": "bold", "va": "top"}
         ax.text(left, top - 0.004, wrap(finding, letters), **bold, **head)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import builtins
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -40,6 +43,22 @@ def months_to_wait(answer: Callable[..., Any]) -> str:
     return "and most of it is the sample, not the label delay, when the effect is small"
 
 
+@contextmanager
+def _another_start() -> Iterator[None]:
+    """As if Python had been started again: its own `hash` of texts has another salt."""
+    known = builtins.hash
+
+    def salted(value: object) -> int:
+        if isinstance(value, str | bytes):
+            return known(("another start", value))
+        if isinstance(value, tuple):
+            return known(tuple(salted(item) for item in value))
+        return known(value)
+
+    with patch.object(builtins, "hash", salted):
+        yield
+
+
 @exercise(
     "5.2",
     title="Find the fault: an assignment that forgets its experiment",
@@ -53,12 +72,19 @@ def assignment(answer: Callable[..., Any]) -> str:
     """`answer(unit, experiment)` is "control" or "treatment"."""
     units = [f"loan-{number}" for number in range(4000)]
     first = [answer(unit, "first") for unit in units]
-    if unknown := set(first) - {"control", "treatment"}:
-        raise Wrong(f"it returned {sorted(map(str, unknown))[0]!r}, must be control or treatment")
+    for arm in first:
+        if not (isinstance(arm, str) and arm in ("control", "treatment")):
+            raise Wrong(f"it returned {arm!r}, must be 'control' or 'treatment'")
     if [answer(unit, "first") for unit in units] != first:
         raise Wrong("the same unit met two arms of one experiment: assignment must be sticky")
     if first != [answer(unit, "first") for unit in units[::-1]][::-1]:
         raise Wrong("the arm depends on who was asked before")
+    with _another_start():
+        if [answer(unit, "first") for unit in units] != first:
+            raise Wrong(
+                "after the next start of Python the same units meet other arms: its own hash of a "
+                "text is salted anew each time"
+            )
     share = np.mean([arm == "treatment" for arm in first])
     if abs(share - 0.5) > 0.04:
         raise Wrong(f"{share:.0%} of the units meet the treatment, must be about half")

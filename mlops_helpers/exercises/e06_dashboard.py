@@ -43,20 +43,20 @@ def default_rate(answer: Callable[[pd.DataFrame], Any]) -> str:
     more = number(answer(_rows(20, 380, 0, 0)), "the rate of 20 defaults among 400 approved loans")
     if abs(found - more) < 1e-9:
         raise Wrong(
-            f"100 approved loans with 20 defaults gave {found:g}, and so did 400 loans with 20: "
+            f"100 approved loans with 20 defaults gave {found:.3g}, and so did 400 loans with 20: "
             "something in it does not come from the rows"
         )
     if abs(found - 0.2) > 1e-9:
-        raise Wrong(f"20 defaults among 100 approved loans gave {found:g}; count by hand")
+        raise Wrong(f"20 defaults among 100 approved loans gave {found:.3g}; count by hand")
     declined = number(answer(_rows(20, 80, 50, 0)), "the rate beside 50 declined applications")
     if abs(declined - 0.2) > 1e-9:
         raise Wrong(
-            f"50 declined applications moved the rate to {declined:g}; nobody lent them any money"
+            f"50 declined applications moved the rate to {declined:.3g}; nobody lent them any money"
         )
     young = number(answer(_rows(20, 80, 0, 100)), "the rate beside 100 loans without an outcome")
     if abs(young - 0.2) > 1e-9:
         raise Wrong(
-            f"100 loans whose outcome is not known yet moved the rate to {young:g}; "
+            f"100 loans whose outcome is not known yet moved the rate to {young:.3g}; "
             "not known is not the same as repaid"
         )
     return "it follows the store, and counts only loans that were granted and have shown themselves"
@@ -79,7 +79,7 @@ def _curve(profits: list[float], approvals: list[float]) -> pd.DataFrame:
     title="A cut-off under a condition",
     hints=(
         "Strike out the cut-offs that break the condition first; the best of the rest is wanted.",
-        "`curve[curve['approval_rate'] >= least_approved]` keeps those that are allowed.",
+        "Keep the rows whose approval rate is the limit or more; which columns do you need then?",
         "`idxmax()` gives the label of the largest profit; what is asked for is the cut-off there.",
     ),
 )

@@ -16,7 +16,6 @@ from mlops_helpers.plots.base import (
     LINES,
     MARKERS,
     ORANGE,
-    PAPER,
     TICK,
     VERMILION,
     Unit,
@@ -68,8 +67,8 @@ def traffic(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = 
     ax.set_ylim(0, float(frame[["n", "planned"]].max().max()) * 1.3)
     legend(ax, loc="upper center", ncols=2)
     tick_unit(ax.yaxis, "n")
-    off = float((frame["n"] - frame["planned"]).abs().max() / total)
-    finding = f"{int(total):,} applications; arms at most {said(off, '%')} off their planned share"
+    off = 100 * float((frame["n"] - frame["planned"]).abs().max() / total)
+    finding = f"{int(total):,} applications; arms at most {off:.1f} percentage points off plan"
     return finish(ax, title=title or finding, y="applications", x="arm", grid="y")
 
 
@@ -161,22 +160,22 @@ def ab_effect(
             capsize=5,
             linewidth=2.2,
         )
-        ax.annotate(
-            f"{said(value, unit)}  [{said(low, unit)}, {said(high, unit)}]",
-            (value, row),
-            xytext=(0, 11),
-            textcoords="offset points",
-            ha="center",
-            fontsize=TICK,
-            bbox=PAPER,
-        )
+        if len(rows) > 1 or title:  # the title has no figures, or those of the first row only
+            ax.text(
+                1.01,
+                row,
+                f"{said(value, unit)}  [{said(low, unit)}, {said(high, unit)}]",
+                transform=ax.get_yaxis_transform(),  # beside the Axes, clear of every line
+                va="center",
+                fontsize=TICK,
+            )
     ax.axvline(0, color=BLACK, linewidth=1.4)
     ax.set_yticks(range(len(rows)), [name.replace("_", " ") for name in names])
-    ax.set_ylim(len(rows) - 0.5, -0.7)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.margins(x=0.15)
     tick_unit(ax.xaxis, unit)
     first = rows.iloc[0]
-    verdict = "better" if first["low"] > 0 else "worse" if first["high"] < 0 else "not decided"
+    verdict = "better" if first["low"] > 0 else "worse" if first["high"] < 0 else "undecided"
     finding = (
         f"Treatment {verdict}: {said(first['value'], unit)} "
         f"[{said(first['low'], unit)}, {said(first['high'], unit)}] {names.iloc[0]}"

@@ -1,9 +1,11 @@
 """The exercises of notebook 05, proved three ways."""
 
+import builtins
 import hashlib
 import random
 
 from mlops_helpers.ab_testing import required_sample_size
+from mlops_helpers.exercises.engine import judge
 from tests.exercises.battery import Names, Proof, prove
 
 
@@ -73,8 +75,25 @@ PROOFS = (
             "half of it": named(
                 lambda unit, experiment: number(unit + experiment * (number(unit) % 4 == 0)) % 2
             ),
+            "Python's own hash": named(lambda unit, experiment: hash(unit + experiment) % 2),
+            "a number": lambda unit, experiment: number(experiment + unit) % 2,
             "other names": lambda unit, experiment: "AB"[number(experiment + unit) % 2],
         },
     ),
 )
 test_solution, test_blank, test_wrong_answers = prove(*PROOFS)
+
+
+def test_salted_hashes_are_found_in_every_disguise_and_stable_ones_pass():
+    """A pair of texts or bytes is salted as a text is; hashing a number is stable and allowed."""
+    disguised = (
+        lambda unit, experiment: hash((unit, experiment)) % 2,
+        lambda unit, experiment: hash((1, (experiment, unit))) % 2,
+        lambda unit, experiment: hash(f"{unit}{experiment}".encode()) % 2,
+    )
+    for rule in disguised:
+        assert "next start of Python" in judge("5.2", named(rule)).message
+    stable = named(lambda unit, experiment: hash(number(f"{experiment}/{unit}")) % 2)
+    assert judge("5.2", stable).status == "right"
+    assert hash is builtins.hash
+    assert hash("a") == "a".__hash__(), "the check leaves Python's own hash as it was"
