@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+MIN_ROWS = 30
+"""Values that a mean needs before it gets an interval."""
 
 
 @dataclass(frozen=True)
@@ -184,8 +186,10 @@ def profit_interval(profit: ArrayLike, *, confidence: float = 0.95) -> Interval:
     """Mean profit per application with Student's t interval.
 
     For two models on the same applications pass the difference of their profits, row by row: the
-    interval is then the paired one. With fewer than two values the limits are NaN. A missing
-    profit raises, because averaging what happens to be known answers another question.
+    interval is then the paired one. With fewer than `MIN_ROWS` values the limits are NaN: a few
+    losses among many small gains are too skewed for a t interval. It is still too narrow, mostly
+    on the side of the losses, while there are only a handful of defaults: count them beside it. A
+    missing profit raises, because averaging what happens to be known answers another question.
     """
     values = np.asarray(profit, dtype=float)
     if not 0 < confidence < 1:
@@ -195,7 +199,7 @@ def profit_interval(profit: ArrayLike, *, confidence: float = 0.95) -> Interval:
             f"{int(np.isnan(values).sum())} of {values.size} profits are missing. Leave out the "
             "loans whose outcome is not known yet, and report how many they are."
         )
-    if values.size < 2:
+    if values.size < MIN_ROWS:
         mean = float(values.mean()) if values.size else float("nan")
         return Interval(mean, float("nan"), float("nan"), int(values.size))
     mean = float(values.mean())

@@ -134,11 +134,13 @@ def test_interval_agrees_with_scipy():
 
 
 def test_interval_of_too_little_is_unknown():
-    """None or one value: no limits, no exception."""
+    """None, one or 29 values: no limits, no exception; thirty have an interval."""
     assert np.isnan(profit_interval([]).value)
-    single = profit_interval([5.0])
-    assert single.value == 5
-    assert not single.known
+    for n in (1, 29):
+        few = profit_interval(np.arange(n))
+        assert few.value == (n - 1) / 2
+        assert not few.known
+    assert profit_interval(np.arange(30)).known
 
 
 def test_interval_refuses_missing_and_bad_confidence():
