@@ -33,10 +33,15 @@ def split_later(answer: SplitLater) -> str:
         )
     if not len(train) or not len(test):
         raise Wrong("one of the parts is empty")
+    if train["applied_at"].min() > test["applied_at"].max():
+        if len(train) < len(test):
+            raise Wrong("the parts came back as (test, train); return the earlier rows first")
+        raise Wrong("the first rows are tested and the later ones are trained on")
     if train["applied_at"].max() > test["applied_at"].min():
-        if len(train) >= len(test) and train["applied_at"].min() > test["applied_at"].max():
-            raise Wrong("the parts are swapped: the earlier rows are tested")
-        raise Wrong("some training rows are later than some test rows; the frame was not sorted")
+        raise Wrong(
+            "some training rows are later than some test rows; cut by applied_at, not by position: "
+            "the frame need not be sorted"
+        )
     if not 0.2 <= len(test) / len(frame) <= 0.3:
         raise Wrong(f"asked for the last 25 %, {len(test) / len(frame):.0%} are tested")
     tied = _applications(minutes=np.repeat([0, 1, 2, 3], 50))

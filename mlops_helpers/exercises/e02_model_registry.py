@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 
-from mlops_helpers.exercises.engine import Wrong, exercise, number
+from mlops_helpers.exercises.engine import NotAttempted, Wrong, exercise, number
 
 DAY = pd.Timestamp("2024-01-01", tz="UTC")
 EVENTS = (  # day, event, version, replaced
@@ -47,7 +48,16 @@ def champion_at(answer: Callable[[pd.DataFrame, pd.Timestamp], int]) -> str:
         when = DAY + pd.Timedelta(days=day)
         return int(number(answer(history.copy(), when), f"the version on day {day:g}"))
 
-    if told(1.5) != 0:
+    told(10)  # an untouched stub, or what fails on every day, shows itself here
+    try:
+        nobody = told(1.5)
+    except (Wrong, NotAttempted) as failed:
+        error = failed.__cause__
+        how = f"it raised {type(error).__name__}" if error else "it gave no number"
+        raise Wrong(
+            f"asked about a time before the first promotion, {how}; nobody served then, so 0"
+        ) from failed
+    if nobody != 0:
         raise Wrong("before the first promotion nobody served: the answer must be 0")
     if told(10) == 1:
         raise Wrong("after the second promotion it still names the first champion")
@@ -79,9 +89,22 @@ def approve_safely(answer: Callable[[Callable[[], object]], bool]) -> str:
 
     def told(compare: Callable[[], object], what: str) -> bool:
         got = answer(compare)
-        if not isinstance(got, bool):
+        if not isinstance(got, bool | np.bool_):
             raise Wrong(f"{what}: it returned a {type(got).__name__}, must be True or False")
-        return got
+        return bool(got)
+
+    def approved_without_evidence(compare: Callable[[], object], what: str) -> bool:
+        try:
+            return told(compare, what)
+        except NotAttempted as nothing:
+            raise Wrong(f"{what} and the gate answered nothing; it must answer False") from nothing
+        except Wrong as failed:
+            if failed.__cause__ is None:  # not an exception of the answer's
+                raise
+            raised = type(failed.__cause__).__name__
+            raise Wrong(
+                f"{what} and the gate failed with it ({raised}); it must answer False"
+            ) from failed
 
     if not told(lambda: 0.01, "a little better"):
         raise Wrong("a candidate that is a little better is refused; nobody will use this gate")
@@ -90,14 +113,14 @@ def approve_safely(answer: Callable[[Callable[[], object]], bool]) -> str:
     if not told(lambda: -0.01, "a small loss"):
         raise Wrong("a loss of 0.01 is within the margin of 0.02 and must pass")
     for error in (ConnectionError("no route"), KeyError("auc"), ZeroDivisionError()):
-        if told(_raising(error), "a crash"):
+        if approved_without_evidence(_raising(error), "compare() failed"):
             raise Wrong(
                 f"the comparison crashed with {type(error).__name__} and the gate approved: no "
                 "evidence, yet a promotion"
             )
-    if told(lambda: math.nan, "NaN"):
+    if approved_without_evidence(lambda: math.nan, "compare() gave NaN"):
         raise Wrong("the comparison gave NaN and the gate approved; NaN is smaller than nothing")
-    if told(lambda: None, "nothing"):
+    if approved_without_evidence(lambda: None, "compare() returned None"):
         raise Wrong("the comparison returned nothing and the gate approved")
     return "it fails closed"
 

@@ -63,7 +63,7 @@ def roc(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None
 
 
 def calibration(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
-    """Observed default rate (`observed`, `low`–`high`) against predicted (`bin_mid`), `n` a bin.
+    """Observed default rate (`observed`, `low`–`high`) against predicted (`bin_mid`), `n` a group.
 
     A column `model` draws one series per model.
     """
@@ -92,11 +92,12 @@ def calibration(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | Non
     tick_unit(ax.yaxis, "%")
     legend(ax, loc="upper left")
     outside = int(((rows["low"] > rows["bin_mid"]) | (rows["high"] < rows["bin_mid"])).sum())
-    said_so = f"{outside} of {len(rows)} bins differ from their prediction beyond chance"
+    verb = "misses" if outside == 1 else "miss"
+    said_so = f"{outside} of {len(rows)} intervals {verb} the line of perfect calibration"
     return finish(
         ax,
         title=title or said_so,
-        x="predicted probability of default (middle of the bin)",
+        x="predicted probability of default (mean of the group)",
         y="observed default rate, 95 % interval",
         grid="both",
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from mlops_helpers.exercises.engine import judge
 from tests.exercises.battery import Proof, prove
 
 
@@ -25,6 +26,13 @@ def swapped(frame, share):
     rows = frame.sort_values("applied_at")
     first = round(len(rows) * share)
     return rows.iloc[first:], rows.iloc[:first]
+
+
+def reversed_parts(frame, share):
+    """Cuts in the right place and returns (test, train)."""
+    first_test_time = frame["applied_at"].quantile(1 - share, interpolation="lower")
+    test = frame["applied_at"] > first_test_time
+    return frame[test], frame[~test]
 
 
 def torn(frame, share):
@@ -80,6 +88,7 @@ PROOFS = (
         wrong={
             "shuffled": at_random,
             "swapped": swapped,
+            "test before train": reversed_parts,
             "torn": torn,
             "loses rows": loses_rows,
             "too many": too_many,
@@ -98,3 +107,10 @@ PROOFS = (
     ),
 )
 test_solution, test_blank, test_wrong_answers = prove(*PROOFS)
+
+
+def test_parts_in_the_wrong_order_are_told_so():
+    """Whoever returns (test, train) reads about the order, not about sorting."""
+    message = judge("1.1", reversed_parts).message
+    assert "(test, train)" in message
+    assert "sorted" not in message

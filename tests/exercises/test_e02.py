@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mlops_helpers.exercises.engine import judge
 from tests.exercises.battery import Proof, prove
 
 CHANGES = ["promoted", "rolled back"]
@@ -42,6 +43,18 @@ def counts_refusals(history, when):
     """Takes every event that begins with a promotion."""
     past = history[history["event"].str.contains("promot|rolled") & (history["when"] <= when)]
     return int(past["version"].iloc[-1]) if len(past) else 0
+
+
+def missing_before(history, when):
+    """Makes an integer of a missing version."""
+    past = history[history["event"].isin(CHANGES) & (history["when"] <= when)]
+    return int(past["version"].max() if past.empty else past["version"].iloc[-1])
+
+
+def silent_before(history, when):
+    """Says nothing when nobody served."""
+    past = history[history["event"].isin(CHANGES) & (history["when"] <= when)]
+    return int(past["version"].iloc[-1]) if len(past) else None
 
 
 def as_it_was(compare):
@@ -83,6 +96,23 @@ def raises(compare):
     return bool(compare() >= -0.02)
 
 
+def says_nothing(compare):
+    """Swallows the exception and answers nothing."""
+    try:
+        return bool(compare() >= -0.02)
+    except Exception as error:  # noqa: BLE001 - like the solution
+        print(error)
+
+
+def chokes_on_none(compare):
+    """Refuses after a crash of compare, and compares its answer unguarded."""
+    try:
+        gap = compare()
+    except Exception:  # noqa: BLE001 - like the solution
+        return False
+    return bool(gap >= -0.02)
+
+
 PROOFS = (
     Proof(
         "2.1",
@@ -93,6 +123,8 @@ PROOFS = (
             "the first": first_promoted,
             "misses the moment": late,
             "counts refusals": counts_refusals,
+            "NA before": missing_before,
+            "silent before": silent_before,
         },
     ),
     Proof(
@@ -104,7 +136,36 @@ PROOFS = (
             "refuses all": refuses_all,
             "wants better": wants_better,
             "raises": raises,
+            "says nothing": says_nothing,
+            "chokes on None": chokes_on_none,
         },
     ),
 )
 test_solution, test_blank, test_wrong_answers = prove(*PROOFS)
+
+
+def test_a_crash_let_through_is_told_as_the_gates():
+    """It is compare() that failed, and the gate is to answer False."""
+    message = judge("2.2", raises).message
+    assert message.startswith("compare() failed and the gate failed with it")
+    assert "must answer False" in message
+
+
+def test_a_failure_before_the_first_promotion_names_the_moment():
+    """The learner reads which question was asked, and a failure on every day is told plainly."""
+    early = judge("2.1", missing_before).message
+    assert "before the first promotion, it raised TypeError" in early
+    always = judge("2.1", lambda history, when: history["no such column"]).message
+    assert always.startswith("it raised KeyError")
+
+
+def test_a_numpy_bool_is_an_answer():
+    """Comparing with NumPy gives its own kind of True, which is right as well."""
+
+    def answer(compare):
+        try:
+            return np.float64(compare()) >= -0.02
+        except Exception:  # noqa: BLE001 - like the solution
+            return np.False_
+
+    assert judge("2.2", answer).status == "right"
