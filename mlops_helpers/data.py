@@ -140,11 +140,12 @@ def _checked(raw: pd.DataFrame, found: list[Violation], *, source: str) -> pd.Da
 
 
 def _inspect(raw: pd.DataFrame, found: list[Violation]) -> pd.DataFrame:
-    """Return the typed frame, adding to `found`; what mapping left empty is not judged twice."""
+    """Return the typed frame, adding to `found`; what mapping found absent is not said twice."""
     if raw.empty and found:
         return raw
+    mapped = bool(found)
     inspected = inspect_applications(raw)
-    found.extend(inspected.violations)
+    found.extend(v for v in inspected.violations if v.column in raw or not mapped)
     return inspected.frame
 
 

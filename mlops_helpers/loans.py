@@ -8,19 +8,20 @@ What the file does not say is stated here rather than guessed silently:
 * `emp_length` is text: "10+ years" is 10, "< 1 year" is 0.5, "n/a" is missing;
 * `num_credit_lines` is `total_acc`, every line the borrower ever had, open or closed;
 * `dti` is in per cent there and a share here;
-* a row's only identity is its place in the file: `application_id` is made of it.
+* a row's only identity is its place in the file: `application_id` is made of it, so a row equal
+  to another in every column is refused (the public file of 2007-2011 holds no such pair).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mlops_helpers.coercion import TEXT, Coerced, to_number, to_text
-from mlops_helpers.contracts import COLUMNS, Violation, missing_columns, violation_where
+from mlops_helpers.contracts import COLUMNS, EXAMPLES, Violation, missing_columns, violation_where
 
 RAW_COLUMNS = (
     "loan_amnt",
@@ -34,6 +35,21 @@ RAW_COLUMNS = (
     "issue_d",
     "loan_status",
 )
+SOURCES = {
+    "applied_at": "issue_d",
+    "annual_income": "annual_inc",
+    "employment_length": "emp_length",
+    "debt_to_income_ratio": "dti",
+    "credit_history_length": "earliest_cr_line",
+    "num_credit_lines": "total_acc",
+    "loan_amount": "loan_amnt",
+    "loan_purpose": "purpose",
+    "home_ownership": "home_ownership",
+    "default": "loan_status",
+    "outcome_at": "issue_d",
+}
+"""The column of the file that each of the course's columns stands or falls with."""
+TIMES = ("issue_d", "earliest_cr_line")
 DEFAULTED = r"Charged Off$|Default$"
 REPAID = r"Fully Paid$"
 OPEN = r"^(?:Current|Issued|In Grace Period|Late)"
@@ -66,34 +82,67 @@ def map_lending_club(raw: pd.DataFrame, *, outcome_days: int) -> Mapped:
     """Return the settled loans in a LendingClub frame, one application a row.
 
     Rows without amount, income, issue date or a debt ratio within 0–100 per cent, and open loans,
-    are left out and counted. Raises ValueError if `outcome_days` is below one.
+    are left out and counted. Columns that are absent are violations, and the frame lacks what is
+    made of them: the rest is judged all the same. Raises ValueError if `outcome_days` is below one.
     """
     if outcome_days < 1:
         raise ValueError(f"outcome_days == {outcome_days}, must be at least 1: labels come late.")
     absent = missing_columns(raw.columns, RAW_COLUMNS)
-    if absent or raw.empty:
-        empty = [] if absent else [Violation("", "the file holds no rows")]
-        return Mapped(pd.DataFrame(columns=COLUMNS), len(raw), {}, (*absent, *empty))
+    if raw.empty:
+        empty = Violation("", "the file holds no rows")
+        return Mapped(pd.DataFrame(columns=COLUMNS), 0, {}, (*absent, empty))
     raw = raw.reset_index(drop=True)
-    read = {name: to_number(raw[name]) for name in ("loan_amnt", "annual_inc", "dti", "total_acc")}
-    read |= {name: _month(raw[name]) for name in ("issue_d", "earliest_cr_line")}
-    read |= {"emp_length": _years(raw["emp_length"]), "loan_status": _status(raw["loan_status"])}
-    read |= {name: _name(raw[name]) for name in ("purpose", "home_ownership")}
+    read = {name: reader(raw[name]) for name, reader in READERS.items() if name in raw}
     faults = [
         found
         for name, column in read.items()
         for rule, mask in column.faults.items()
         for found in violation_where(mask, raw, name, rule)
     ]
-    frame = _applications(raw, {name: column.values for name, column in read.items()}, outcome_days)
+    values = {name: column.values for name, column in read.items()}
+    gap = pd.Series(np.nan, index=raw.index)
+    no_time = pd.Series(pd.NaT, index=raw.index, dtype="datetime64[us, UTC]")
+    values |= {v.column: no_time if v.column in TIMES else gap for v in absent}
+    frame = _applications(values, outcome_days)
+    frame = frame.drop(columns=[c for c, source in SOURCES.items() if source not in raw])
     left_out, keep = _leave_out(frame)
-    return Mapped(frame.loc[keep, list(COLUMNS)], len(raw), left_out, tuple(faults))
+    if not keep.any():
+        reasons = "; ".join(f"{reason} – {rows:,}" for reason, rows in left_out.items())
+        rule = f"keeps none of its {len(raw):,} loans, must hold settled ones ({reasons})"
+        faults.append(Violation("the file", rule, len(raw)))
+    faults += [*_repeated(raw), *_share(values["dti"])]
+    return Mapped(frame[keep], len(raw), left_out, (*absent, *faults))
 
 
-def _applications(raw: pd.DataFrame, read: dict[str, pd.Series], outcome_days: int) -> pd.DataFrame:
+def _repeated(raw: pd.DataFrame) -> list[Violation]:
+    """Return a violation if rows repeat an earlier one in every column."""
+    objects = [name for name in raw if pd.api.types.is_object_dtype(raw[name])]
+    again = raw.assign(**{name: raw[name].map(repr) for name in objects}).duplicated()
+    if not again.any():
+        return []
+    rule = (
+        "repeats rows in every column, must hold each loan once; remove the copies, or keep a "
+        "column that tells alike loans apart (an id)"
+    )
+    examples = tuple(f"(row {place + 1})" for place in raw.index[again][:EXAMPLES])
+    return [Violation("the file", rule, int(again.sum()), examples)]
+
+
+def _share(dti: pd.Series) -> list[Violation]:
+    """Return a violation if debt ratios are shares already: nearly all at most 1."""
+    if not (dti.max() > 0 and dti.quantile(0.95) <= 1):
+        return []
+    rule = (
+        f"must be in per cent (12.5 means 12.5 %), but 95 in 100 loans have at most "
+        f"{dti.quantile(0.95):g}: a share already? Multiply the column by 100"
+    )
+    return [Violation("dti", rule, int((dti <= 1).sum()))]
+
+
+def _applications(read: dict[str, pd.Series], outcome_days: int) -> pd.DataFrame:
     applied_at = read["issue_d"]
     history = (applied_at - read["earliest_cr_line"]).dt.days / DAYS_A_YEAR
-    ids = [f"LC-{number:06d}" for number in range(1, len(raw) + 1)]
+    ids = [f"LC-{number:06d}" for number in range(1, len(applied_at) + 1)]
     return pd.DataFrame(
         {
             "application_id": pd.Series(ids, dtype="str"),
@@ -115,16 +164,21 @@ def _applications(raw: pd.DataFrame, read: dict[str, pd.Series], outcome_days: i
 
 def _leave_out(frame: pd.DataFrame) -> tuple[dict[str, int], pd.Series]:
     """Return the number of rows for each reason, and which rows remain."""
-    reasons = {
-        "issue date missing": frame["applied_at"].isna(),
-        "loan still open": frame["default"].isna(),
-        "loan amount missing": frame["loan_amount"].isna(),
-        "annual income missing": frame["annual_income"].isna(),
-        "annual income is zero": frame["annual_income"] == 0,
-        "debt ratio missing or not within 0–100 %": ~frame["debt_to_income_ratio"].between(0, 1),
-    }
+    tests: tuple[tuple[str, str, Callable[[pd.Series], pd.Series]], ...] = (
+        ("issue date missing", "applied_at", pd.Series.isna),
+        ("loan still open", "default", pd.Series.isna),
+        ("loan amount missing", "loan_amount", pd.Series.isna),
+        ("annual income missing", "annual_income", pd.Series.isna),
+        ("annual income is zero", "annual_income", lambda income: income == 0),
+        (
+            "debt ratio missing or not within 0–100 %",
+            "debt_to_income_ratio",
+            lambda ratio: ~ratio.between(0, 1),
+        ),
+    )
+    reasons = {reason: hit(frame[name]) for reason, name, hit in tests if name in frame}
     keep = pd.Series(True, index=frame.index)
-    counts = {}
+    counts: dict[str, int] = {}
     for reason, hit in reasons.items():
         counts[reason] = int((keep & hit).sum())
         keep &= ~hit
@@ -162,3 +216,12 @@ def _status(column: pd.Series) -> Coerced:
     still_open = text.str.contains(OPEN, regex=True, na=False)
     values = defaulted.astype("float64").where(defaulted | repaid)
     return Coerced(values, {STATUS: ~(defaulted | repaid | still_open)})
+
+
+READERS: dict[str, Callable[[pd.Series], Coerced]] = {
+    **dict.fromkeys(("loan_amnt", "annual_inc", "dti", "total_acc"), to_number),
+    **dict.fromkeys(TIMES, _month),
+    **dict.fromkeys(("purpose", "home_ownership"), _name),
+    "emp_length": _years,
+    "loan_status": _status,
+}

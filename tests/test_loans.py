@@ -135,14 +135,48 @@ def test_unreadable_cells_are_faults_not_gaps():
 
 
 def test_missing_columns_and_no_rows_are_faults():
-    """Nothing is mapped from half a file."""
-    half = raw({}).drop(columns=["dti", "purpose"])
-    assert [v.column for v in map_lending_club(half, outcome_days=365).violations] == [
-        "dti",
-        "purpose",
+    """Absent columns are named; the frame lacks what is made of them and keeps the rest."""
+    half = map_lending_club(raw({}).drop(columns=["dti", "issue_d"]), outcome_days=365)
+    assert [violation.column for violation in half.violations] == ["dti", "issue_d"]
+    missing = {"debt_to_income_ratio", "applied_at", "outcome_at", "credit_history_length"}
+    assert missing - {"credit_history_length"} == set(COLUMNS) - set(half.frame.columns)
+    assert half.frame["annual_income"].tolist() == [42_000]
+    empty = raw({}).head(0).drop(columns="dti")
+    found = map_lending_club(empty, outcome_days=365).violations
+    assert [str(fault) for fault in found] == [
+        "dti must be a column of the file",
+        "the file holds no rows",
     ]
-    (fault,) = map_lending_club(raw({}).head(0), outcome_days=365).violations
-    assert "holds no rows" in str(fault)
+
+
+def test_when_all_are_left_out_the_reasons_are_said():
+    """The file holds rows, none of use: why, and how many each."""
+    found = mapped({"loan_status": "Current"}, {"loan_status": "Late"}, {"annual_inc": None})
+    (fault,) = found.violations
+    assert "keeps none of its 3 loans" in str(fault)
+    assert "loan still open – 2; annual income missing – 1" in str(fault)
+
+
+def test_debt_ratios_that_are_shares_already_are_refused():
+    """Dividing them by 100 again would hide all debts; a few odd ones do not save the file."""
+    shares = [{"dti": f"{0.001 * n:.3f}", "loan_amnt": str(n)} for n in range(1, 100)]
+    for changes in (shares, [*shares, {"dti": "999"}]):
+        (fault,) = mapped(*changes).violations
+        assert fault.column == "dti"
+        assert "Multiply the column by 100" in fault.rule
+    low = [{"dti": "0.9"}, *({"dti": str(n)} for n in range(1, 30))]
+    assert mapped(*low).violations == ()
+
+
+def test_rows_that_repeat_others_are_refused():
+    """The file twice, or a part of it: identity is the place in the file and sees nothing."""
+    two = raw({}, {"loan_amnt": "9000"})
+    two["tags"] = [["a"], ["b"]]
+    twice = map_lending_club(pd.concat([two, two]), outcome_days=365)
+    (fault,) = twice.violations
+    assert (fault.count, fault.examples) == (2, ("(row 3)", "(row 4)"))
+    assert "remove the copies" in fault.rule
+    assert map_lending_club(two, outcome_days=365).violations == ()
 
 
 def test_outcome_days_is_the_callers_assumption():
