@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import pandas as pd
-from scipy import stats
 
-from mlops_helpers.assignment import Experiment
+from mlops_helpers.assignment import Experiment, ratio_p_value
 from mlops_helpers.business import CostModel, in_dollars, p_in_words, profit_interval
 from mlops_helpers.sample_size import (
     plan_sentence,
@@ -102,7 +101,7 @@ def contenders(
 def check_ratio(
     counts: dict[str, int], experiment: Experiment, *, alpha: float = SRM_ALPHA
 ) -> SrmCheck:
-    """Chi-square test of the arms' counts against the planned split; fails below `alpha`.
+    """Test of the arms' counts against the planned split (`ratio_p_value`); fails below `alpha`.
 
     A mismatch means that something besides chance decided who is in the data. No analysis can
     mend that. Without any unit the check fails with p-value NaN.
@@ -112,7 +111,7 @@ def check_ratio(
     planned = {a: share * total for a, share in zip(experiment.arms, experiment.split, strict=True)}
     if total == 0:
         return SrmCheck(seen, planned, float("nan"), False)
-    p_value = float(stats.chisquare(list(seen.values()), list(planned.values())).pvalue)
+    p_value = ratio_p_value(list(seen.values()), experiment.split)
     return SrmCheck(seen, planned, p_value, p_value >= alpha)
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
-__all__ = ["Experiment"]
+__all__ = ["Experiment", "ratio_p_value"]
+
+_LEAST_PLANNED = 10  # units of an arm below which chi-square raises false alarms
 
 
 @dataclass(frozen=True)
@@ -79,3 +82,15 @@ class Experiment:
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain values, for storing."""
         return {**asdict(self), "arms": list(self.arms), "split": list(self.split)}
+
+
+def ratio_p_value(counts: Sequence[int], split: Sequence[float]) -> float:
+    """How probable counts this far from the split are by chance: chi-square.
+
+    Two arms of which one should have fewer than 10 units get the exact binomial test.
+    """
+    total = sum(counts)
+    planned = [share * total for share in split]
+    if len(counts) == 2 and min(planned) < _LEAST_PLANNED:
+        return float(stats.binomtest(counts[0], total, split[0]).pvalue)
+    return float(stats.chisquare(counts, planned).pvalue)

@@ -74,15 +74,32 @@ def kolmogorov_smirnov(
 
 
 def chi_square(table: NDArray[np.float64]) -> tuple[float, float]:
-    """Statistic and p-value for (categories, 2) counts; Fisher's exact test where two are thin."""
-    expected = table.sum(axis=1) * table.sum(axis=0).min() / table.sum()
-    thin = expected < _LEAST_EXPECTED
-    if thin.sum() > 1 and len(table) > 2:
-        table = np.vstack([table[~thin], table[thin].sum(axis=0)])
-    table = table[table.sum(axis=1) > 0]
+    """Statistic and p-value for (categories, 2) counts.
+
+    Categories expected less than 5 times in the smaller sample are counted together, with the next
+    smallest one if there is only one of them or if they are still too few; two categories that are
+    left and still thin get Fisher's exact test.
+    """
+    table = _merged(table[table.sum(axis=1) > 0])
     if len(table) < 2:
         return 0.0, 1.0
     result = stats.chi2_contingency(table, correction=False)
     if len(table) == 2 and result.expected_freq.min() < _LEAST_EXPECTED:
         return float(result.statistic), float(stats.fisher_exact(table).pvalue)
     return float(result.statistic), float(result.pvalue)
+
+
+def _merged(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The table with its thin categories as one, never with fewer than two."""
+    if len(table) < 3:
+        return table
+    expected = table.sum(axis=1) * table.sum(axis=0).min() / table.sum()
+    smallest = np.argsort(expected, kind="stable")
+    together = int((expected < _LEAST_EXPECTED).sum())
+    if not together:
+        return table
+    reached = np.cumsum(expected[smallest]) >= _LEAST_EXPECTED
+    enough = int(np.argmax(reached)) + 1 if reached.any() else len(table)
+    together = min(max(together, enough, 2), len(table) - 1)
+    rest = np.sort(smallest[together:])
+    return np.vstack([table[rest], table[smallest[:together]].sum(axis=0)])

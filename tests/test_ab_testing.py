@@ -160,6 +160,19 @@ def test_ratio_check_is_scipys_chi_square():
     assert not check_ratio({"control": 500, "treatment": 500}, plan).passed
 
 
+def test_ratio_check_of_a_small_arm_is_exact():
+    """Over every possible count of a 99:1 split the chance of a false alarm is at most nominal."""
+    plan = Experiment("x", split=(0.99, 0.01))
+    for total in (50, 100, 500):
+        alarm = sum(
+            stats.binom.pmf(few, total, 0.01)
+            for few in range(total + 1)
+            if not check_ratio({"control": total - few, "treatment": few}, plan).passed
+        )
+        assert alarm <= 0.001
+    assert not check_ratio({"control": 40, "treatment": 10}, plan).passed
+
+
 def test_incomplete_months_are_left_out_whole():
     """A month whose outcomes cannot all be known is left out in both arms, and counted."""
     frame = exposed()
