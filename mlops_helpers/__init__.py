@@ -29,6 +29,8 @@ course          runs the notebooks and writes the report
 places          where things lie: outputs, notebooks, the loans, the state of a run
 preparing       runs the phases that a notebook needs first
 parameters      reads a notebook's parameters and refuses what would be lost
+rebinding       code that may assign a parameter without saying so
+notebook_files  what a notebook file must hold
 planning        what a run will do, checked before anything is written
 fingerprints    what a result depends on, and what ran last
 executing       one notebook through Papermill, with progress

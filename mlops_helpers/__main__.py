@@ -1,5 +1,6 @@
 """The command line: ``python -m mlops_helpers run | doctor | store | prepare``."""
 
+import signal
 import sys
 
 try:
@@ -45,6 +46,7 @@ def run(
     from mlops_helpers.course import run as run_course
     from mlops_helpers.parameters import Refused
     from mlops_helpers.places import WorkspaceError
+    from mlops_helpers.planning import place_of
     from mlops_helpers.report import summary
 
     try:
@@ -52,8 +54,9 @@ def run(
     except (Refused, WorkspaceError) as error:
         _leave(str(error), 2)
     except OSError as error:
-        _leave(f"The run stopped: {error}. What was finished before is kept.", 1)
+        _leave(f"The run stopped: {error}. What has finished is kept.", 1)
     click.echo(summary(rows))
+    click.echo(f"Report: {place_of(outputs, parameters) / 'index.html'}")
     for row in rows:
         if row.state == "failed" and row.now:
             _leave(f"{row.path.name}, {row.run.failure}", 1)
@@ -114,14 +117,21 @@ def _leave(message: str, code: int) -> None:
 
 
 def start() -> None:
-    """Run the command line; Ctrl-C ends it with a sentence and exit code 130."""
+    """Run the command line; Ctrl-C ends it with a sentence and exit code 130, SIGTERM with 143."""
+    terminated = []
+
+    def stop(number: int, _: object) -> None:
+        terminated.append(number)
+        signal.raise_signal(signal.SIGINT)  # one way to stop: kernels end, nothing half is left
+
+    signal.signal(signal.SIGTERM, stop)
     try:
         main.main(standalone_mode=False)
     except click.exceptions.Abort:
         click.echo(
             "\nStopped. What was finished is kept; the next run goes on from there.", err=True
         )
-        sys.exit(130)
+        sys.exit(143 if terminated else 130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -8,6 +8,7 @@ finished, and the next run goes on from there.
 import shutil
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -17,8 +18,10 @@ from mlops_helpers.fingerprints import (
     Failure,
     Memory,
     Run,
-    fingerprint,
+    digest,
+    parts,
     read_memory,
+    what_changed,
     write_memory,
 )
 from mlops_helpers.pages import write_html
@@ -75,22 +78,29 @@ class _Runner:
     def run(self, *, fresh: bool) -> list[Row]:
         for killed in self.plan.outputs.glob(f"{WORKING}*/"):
             shutil.rmtree(killed, ignore_errors=True)
-        if fresh and len(self.plan.chosen) == len(self.plan.course):
-            self._start_over()
+        old = (
+            self._old_state() if fresh and len(self.plan.chosen) == len(self.plan.course) else None
+        )
         total = len(self.plan.chosen)
         notebooks = [n for n in self.plan.course if n.name in self.plan.chosen]
         try:
             for position, notebook in enumerate(notebooks, 1):
-                if not fresh and self._up_to_date(notebook):
+                reason = "all of it was asked for" if fresh else self._reason(notebook)
+                if reason is None:
                     self.skipped.append(notebook.name)
                     self.progress.note(f"[{position}/{total}] {notebook.name}  up to date, skipped")
                     continue
+                if notebook.name in self.memory.runs:
+                    self.progress.note(f"[{position}/{total}] {notebook.name}  again: {reason}")
                 self.progress.begin(position, total, notebook.name)
                 done = self._execute(notebook)
                 seconds = f"{done.seconds:.1f} s"
                 self.progress.end(f"failed at {done.failure}" if done.failure else seconds)
                 if done.failure:
                     break
+                if old is not None:
+                    self._forget(old)
+                    old = None
         finally:
             rows = [self._row(notebook) for notebook in self.plan.course]
             self._keep_picture()
@@ -99,7 +109,7 @@ class _Runner:
 
     def _execute(self, notebook: Notebook) -> Run:
         name, plan = notebook.name, self.plan
-        mark = self._fingerprint(notebook, plan.settings(name))
+        marks = self._parts(notebook, plan.settings(name))
         before = read_finished(name, plan.state)
         common = {
             "applications": plan.applications,
@@ -122,7 +132,8 @@ class _Runner:
         run = Run(
             notebook=name,
             status="failed" if failure else "passed",
-            fingerprint=mark,
+            fingerprint=digest(marks),
+            parts=marks,
             token=after.token if after else None,
             seconds=done.seconds,
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -135,28 +146,31 @@ class _Runner:
         write_memory(plan.outputs, self.memory)
         return run
 
-    def _fingerprint(self, notebook: Notebook, settings: dict[str, Any]) -> str:
+    def _parts(self, notebook: Notebook, settings: dict[str, Any]) -> dict[str, str]:
         position = PHASES.index(notebook.name)
         before = read_finished(PHASES[position - 1], self.plan.state) if position else None
-        return fingerprint(
-            notebook.path,
-            parameters=settings,
-            data=self.plan.data,
-            before=before.token if before else None,
-        )
+        token = before.token if before else None
+        return parts(notebook.path, parameters=settings, data=self.plan.data, before=token)
 
-    def _up_to_date(self, notebook: Notebook) -> bool:
-        """Whether what the notebook wrote is all there and would come out the same."""
+    def _reason(self, notebook: Notebook) -> str | None:
+        """Why the notebook must run; None if what it wrote is there and would come out the same."""
         run = self.memory.runs.get(notebook.name)
-        finished = read_finished(notebook.name, self.plan.state)
-        if run is None or run.status != "passed" or finished is None or finished.token != run.token:
-            return False
-        files = [self.plan.outputs / f"{notebook.name}{ending}" for ending in (".ipynb", ".html")]
+        if run is None:
+            return "it has not run yet"
+        if run.status != "passed":
+            return "it failed last time"
         chosen = notebook.name in self.plan.chosen
         settings = self.plan.settings(notebook.name) if chosen else run.parameters
-        return all(file.is_file() for file in files) and (
-            run.fingerprint == self._fingerprint(notebook, settings)
-        )
+        marks = self._parts(notebook, settings)
+        if run.fingerprint != digest(marks):
+            return what_changed(run.parts, marks) or "what it depends on changed"
+        finished = read_finished(notebook.name, self.plan.state)
+        if finished is None:
+            return "its finished state is gone or incomplete"
+        if finished.token != run.token:
+            return "the finished state is from an open notebook"
+        files = [self.plan.outputs / f"{notebook.name}{ending}" for ending in (".ipynb", ".html")]
+        return None if all(file.is_file() for file in files) else "outputs are missing"
 
     def _row(self, notebook: Notebook) -> Row:
         run = self.memory.runs.get(notebook.name)
@@ -164,7 +178,7 @@ class _Runner:
         if run and (run.status == "failed" or notebook.name in self.ran):
             state = run.status
         elif run:
-            state = "up to date" if self._up_to_date(notebook) else "out of date"
+            state = "out of date" if self._reason(notebook) else "up to date"
         return Row(notebook.path, state, run, now=notebook.name in self.ran)
 
     def _keep_picture(self) -> None:
@@ -176,10 +190,20 @@ class _Runner:
         else:
             (self.plan.outputs / PICTURE).unlink(missing_ok=True)
 
-    def _start_over(self) -> None:
-        """Forget the state of these loans and this seed, unless an open notebook works on it."""
-        busy = list(runs_in_use(self.plan.state)) if self.plan.state.is_dir() else []
+    def _old_state(self) -> dict[Path, int] | None:
+        """Files of logged models and when they changed; None if an open notebook needs them."""
+        state = self.plan.state
+        busy = next(runs_in_use(state), None) if state.is_dir() else None
         if busy:
-            self.progress.note(f"Kept {self.plan.state}: a notebook works on {busy[0].name}.")
-        elif self.plan.state.is_dir():
-            shutil.rmtree(self.plan.state)
+            self.progress.note(f"Kept {state}: a notebook works on {busy.name}.")
+            return None
+        files = (state / "artifacts").rglob("*")
+        return {path: path.stat().st_mtime_ns for path in files if path.is_file()}
+
+    def _forget(self, old: dict[Path, int]) -> None:
+        """Remove what was there before this run: only now that its first phase has finished."""
+        for phase in PHASES[1:]:
+            (self.plan.state / f"{phase}.json").unlink(missing_ok=True)
+        for path, changed in old.items():
+            if path.is_file() and path.stat().st_mtime_ns == changed:
+                path.unlink()

@@ -16,6 +16,15 @@ from typing import Any, Literal
 from mlops_helpers.places import project_root, write_atomically
 
 RUNS_FILE = "runs.json"
+CHANGES = {
+    "parameters": "its parameters changed",
+    "loans": "the loans changed",
+    "notebook": "the notebook changed",
+    "package": "the package changed",
+    "before": "a phase before it ran again",
+}
+"""The parts of a fingerprint, and what is said when one is another than last time."""
+
 Status = Literal["passed", "failed"]
 
 
@@ -47,6 +56,7 @@ class Run:
     parameters: dict[str, Any] = field(default_factory=dict)
     headlines: dict[str, str] = field(default_factory=dict)
     failure: Failure | None = None
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,24 @@ def notebook_digest(path: Path) -> str:
     )
 
 
+def parts(
+    path: Path, *, parameters: dict[str, Any], data: str, before: str | None
+) -> dict[str, str]:
+    """All that a run depends on, each as a digest: `data` is the loans', `before` a token."""
+    return {
+        "parameters": digest(parameters),
+        "loans": digest(data),
+        "notebook": notebook_digest(path),
+        "package": code_digest(),
+        "before": digest(before),
+    }
+
+
 def fingerprint(path: Path, *, parameters: dict[str, Any], data: str, before: str | None) -> str:
     """Fingerprint of a run: `data` is the digest of the loans, `before` the predecessor's token."""
-    return digest(notebook_digest(path), code_digest(), parameters, data, before)
+    return digest(parts(path, parameters=parameters, data=data, before=before))
+
+
+def what_changed(old: dict[str, str], new: dict[str, str]) -> str | None:
+    """In a phrase, the first of the parts that differs; None if none does."""
+    return next((CHANGES[name] for name in CHANGES if old.get(name) != new.get(name)), None)

@@ -1,5 +1,6 @@
 """The runner runs what must run, skips what is up to date, and cannot be fooled."""
 
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from filelock import FileLock
 
 from mlops_helpers import course, planning
 from mlops_helpers.course import run
+from mlops_helpers.executing import Progress
 from mlops_helpers.fingerprints import Facts, read_memory
 from mlops_helpers.parameters import Refused
 from mlops_helpers.places import PHASES, state_folder
@@ -194,6 +196,51 @@ def test_fresh_starts_over(outputs):
     (state / "artifacts" / "old").write_text("")
     assert _states(fresh=True) == {FIRST: "passed", SECOND: "passed"}
     assert list((state / "artifacts").iterdir()) == []
+
+
+def test_fresh_loses_nothing_when_the_first_phase_fails(notebooks):
+    """What was finished goes only when the first phase has finished anew."""
+    run()
+    state = state_folder("simulated", 42, "outputs")
+    (state / "artifacts" / "old").write_text("")
+    kept = {phase: read_finished(phase, state) for phase in (FIRST, SECOND)}
+    write_phase(notebooks, FIRST, "1 / 0")
+    assert _states(fresh=True)[FIRST] == "failed"
+    assert None not in kept.values()
+    assert {phase: read_finished(phase, state) for phase in kept} == kept
+    assert (state / "artifacts" / "old").is_file()
+
+
+def test_fresh_keeps_nothing_of_later_phases(notebooks):
+    """When the second phase fails, its finished state from before is not taken for this run's."""
+    run()
+    write_phase(notebooks, SECOND, "1 / 0")
+    assert _states(fresh=True) == {FIRST: "passed", SECOND: "failed"}
+    assert read_finished(SECOND, state_folder("simulated", 42, "outputs")) is None
+
+
+def test_a_notebook_that_runs_again_says_why(notebooks, outputs):
+    """One phrase before each: the notebook, the phase before, an open notebook, lost files."""
+
+    def told(**options) -> list[str]:
+        stream = io.StringIO()
+        run(progress=Progress(stream), **options)
+        return [
+            line.split("  again: ")[1]
+            for line in stream.getvalue().splitlines()
+            if "again:" in line
+        ]
+
+    state = state_folder("simulated", 42, "outputs")
+    run([FIRST])
+    write_phase(notebooks, FIRST, "print('more')")
+    assert told(notebooks=[FIRST]) == ["the notebook changed"]
+    Workspace.begin(FIRST).finish()
+    assert told() == ["the finished state is from an open notebook"]
+    (outputs / f"{SECOND}.html").unlink()
+    assert told() == ["outputs are missing"]
+    (read_finished(SECOND, state).folder / "course.db").unlink()
+    assert told() == ["its finished state is gone or incomplete"]
 
 
 def test_fresh_leaves_an_open_notebook_its_state():

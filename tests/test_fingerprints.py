@@ -6,12 +6,15 @@ from dataclasses import replace
 import pytest
 
 from mlops_helpers.fingerprints import (
+    CHANGES,
     Facts,
     Failure,
     Memory,
     Run,
     fingerprint,
+    parts,
     read_memory,
+    what_changed,
     write_memory,
 )
 from tests.tiny import write_notebook
@@ -49,6 +52,17 @@ def test_everything_that_matters_changes_the_fingerprint(tmp_path):
         fingerprint(write_notebook(tmp_path, "03_monitoring", "x = 1", parameters=None), **known),
     }
     assert len(marks) == 6
+
+
+def test_the_part_that_changed_is_named(tmp_path):
+    """A phrase for each part; nothing if all are as they were."""
+    path = write_notebook(tmp_path, "03_monitoring", "x = 1")
+    known = {"parameters": {"seed": 1}, "data": "d", "before": "t"}
+    old = parts(path, **known)
+    assert what_changed(old, parts(path, **known)) is None
+    assert what_changed(old, parts(path, **{**known, "data": "e"})) == "the loans changed"
+    assert what_changed(old, {**old, "package": "other"}) == "the package changed"
+    assert what_changed(old, parts(path, **{**known, "before": "u"})) == CHANGES["before"]
 
 
 def test_outputs_and_counts_do_not_change_it(tmp_path):

@@ -45,7 +45,8 @@ def test_a_run_reports_its_progress_and_a_second_one_is_quick(outputs):
     first = _run("run")
     seconds = time.monotonic() - begun
     assert first.returncode == 0, first.stderr
-    assert first.stdout == "3 notebooks: 3 passed.\n"
+    report = f"Report: {outputs / 'index.html'}\n"
+    assert first.stdout == "3 notebooks: 3 passed.\n" + report
     for number, phase in enumerate(PHASES[:3], 1):
         assert f"[{number}/3] {phase}  starting\n" in first.stderr
     assert "\r" not in first.stderr
@@ -53,7 +54,7 @@ def test_a_run_reports_its_progress_and_a_second_one_is_quick(outputs):
 
     begun = time.monotonic()
     second = _run("run")
-    assert second.stdout == "3 notebooks: 3 up to date.\n"
+    assert second.stdout == "3 notebooks: 3 up to date.\n" + report
     assert f"[2/3] {SECOND}  up to date, skipped\n" in second.stderr
     assert time.monotonic() - begun < seconds / 2
 
@@ -83,6 +84,8 @@ def test_progress_on_a_terminal_is_one_line_that_moves():
         (["03_monitoring", "-p", "seed", "abc"], "'seed' == 'abc', must be int"),
         (["3_monitoring"], "Did you mean '03_monitoring'?"),
         (["--data", "nope.csv"], "'nope.csv': no such file"),
+        (["--data", ""], "applications == '' is empty"),
+        (["-p", "seed", "-3"], "seed == -3, must be a whole number"),
         (["--dta", "nope.csv"], "No such option"),
         (["-p", "seed"], "requires 2 arguments"),
     ],
@@ -121,8 +124,9 @@ def test_a_failing_cell_exits_1(notebooks):
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_ends_with_a_sentence(notebooks, outputs, tmp_path):
-    """Exit code 130, no traceback, no kernel left behind, and the next run goes on."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_stopped_ends_with_a_sentence(number, code, notebooks, outputs, tmp_path):
+    """Ctrl-C or SIGTERM: no traceback, no kernel left behind, and the next run goes on."""
     mark = tmp_path / "pid"
     sleeping = f"import os, time, pathlib\npathlib.Path({str(mark)!r}).write_text(str(os.getpid()))"
     write_phase(notebooks, SECOND, f"{sleeping}\ntime.sleep(60)")
@@ -132,15 +136,15 @@ def test_ctrl_c_ends_with_a_sentence(notebooks, outputs, tmp_path):
             if mark.exists() and mark.read_text():
                 break
             time.sleep(0.1)
-        child.send_signal(signal.SIGINT)
+        child.send_signal(number)
         told = child.stderr.read()
-    assert child.returncode == 130
+    assert child.returncode == code
     assert told.strip().endswith("the next run goes on from there.")
     assert "Traceback" not in told
     assert not _alive(int(mark.read_text()))
     assert not list(outputs.glob(".running-*"))
     write_phase(notebooks, SECOND)
-    assert _run("run").stdout == "3 notebooks: 1 up to date, 2 passed.\n"
+    assert _run("run").stdout.startswith("3 notebooks: 1 up to date, 2 passed.\n")
 
 
 def _alive(pid: int) -> bool:
