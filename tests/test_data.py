@@ -178,6 +178,7 @@ def test_files_that_are_none_of_ours(refusal, content, words):
         ),
         (lambda f: f.iloc[::4], "must hold at least"),
         (lambda f: f.head(PER_MONTH * 14), "spans 14 month(s)"),
+        (lambda f: f.head(PER_MONTH * 14), "roughly 200 settled loans a month"),
         (
             lambda f: f.assign(outcome_at=f["applied_at"] + pd.Timedelta(days=600)),
             "the label delay of 600 days",
