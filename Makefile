@@ -73,6 +73,13 @@ $(READY): requirements.lock pyproject.toml
 		exit 1; }
 	@test -f "$@" || "$(PYTHON)" -m venv --clear "$(VENV)"
 	@echo "Installing the packages of requirements.lock into $(VENV) (once; a few minutes)"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@{ $(PY) -m pip install --disable-pip-version-check --progress-bar off --require-hashes \
+		-r requirements.lock || echo failed; } | { found=0; while read -r word rest; do \
+		case "$$word" in \
+		Collecting) found=$$((found + 1)); \
+			test $$((found % 20)) -ne 0 || echo "  $$found packages found";; \
+		Installing) echo "  $$found packages found; unpacking them (a minute or two)";; \
+		failed) exit 1;; \
+		esac; done; }
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch "$@"
