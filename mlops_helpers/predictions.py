@@ -70,6 +70,7 @@ class PredictionLog:
         rows = sql_frames.to_rows(frame, predictions)
         _refuse(rows, "probability", lambda p: 0 <= p <= 1, "within [0, 1]")
         _refuse(rows, "decision", ("approve", "decline").__contains__, "approve or decline")
+        _refuse(rows, "latency_ms", lambda ms: ms is None or ms >= 0, "0 or more")
         with self._engine.begin() as connection:
             return tables.insert_new(connection, predictions, rows)
 
@@ -85,7 +86,17 @@ class PredictionLog:
         _refuse(rows, "default", (0, 1).__contains__, "0 or 1")
         ids = [row["prediction_id"] for row in rows]
         with self._engine.begin() as connection:
-            known = _stored(connection, predictions.c.prediction_id, ids)
+            known = _stored(connection, predictions.c.prediction_id, ids, predictions.c.scored_at)
+            early = [
+                r
+                for r in rows
+                if r["prediction_id"] in known and r["outcome_at"] < known[r["prediction_id"]][0]
+            ]
+            if early:
+                raise ValueError(
+                    f"outcome_at is before scored_at in {len(early)} rows; an outcome comes after "
+                    f"its prediction; first of them: {early[0]['prediction_id']}"
+                )
             joined = [row for row in rows if row["prediction_id"] in known]
             stored = tables.insert_new(connection, outcomes, joined)
             label = (outcomes.c["default"], outcomes.c.outcome_at)
@@ -155,7 +166,14 @@ class PredictionLog:
         filled = frame.assign(**{c: v for c, v in _METRIC_DEFAULTS.items() if c not in frame})
         filled["model_version"] = filled["model_version"].astype("Int64").fillna(0)
         filled["subject"] = filled["subject"].fillna("")
-        return self._upsert(metrics, sql_frames.to_rows(filled, metrics))
+        rows = sql_frames.to_rows(filled, metrics)
+        for row in rows:
+            if row["window_end"] < row["window_start"]:
+                raise ValueError(
+                    f"window_end of metric {row['metric']!r} is before its window_start; "
+                    "a window is [window_start, window_end)"
+                )
+        return self._upsert(metrics, rows)
 
     def metrics(self, name: str | None = None) -> pd.DataFrame:
         """Metric rows in order of time; only those of metric `name` if given."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
@@ -40,8 +41,8 @@ def read(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
 def to_rows(frame: pd.DataFrame, table: sa.Table) -> list[dict[str, Any]]:
     """The frame as rows for `table`: aware times as microseconds, missing values as None.
 
-    Raises `ValueError` naming columns that are missing or unknown, times without a zone, and
-    columns that must not be missing.
+    Text columns take numbers as text. Raises `ValueError` naming columns that are missing or
+    unknown, times without a zone, infinite numbers, and missing or blank values that must be known.
     """
     names = [column.name for column in table.columns]
     missing = [name for name in names if name not in frame.columns]
@@ -77,8 +78,21 @@ def _plain(series: pd.Series, column: sa.Column) -> list[Any]:
         series = series.astype("Int64")
     elif isinstance(column.type, sa.Double):
         series = series.astype("float64")
+        _require(np.isfinite(series) | gone, series, column, "finite")
+    elif isinstance(column.type, sa.Text | sa.String):
+        series = series.astype("str")  # an id of digits is the same id as a text
+        if column.name.endswith("_id"):
+            _require(series.str.strip() != "", series, column, "a text that is not blank")
     values = series.astype(object)
     return values.where(~gone, None).tolist() if gone.any() else values.tolist()
+
+
+def _require(fine: pd.Series, series: pd.Series, column: sa.Column, rule: str) -> None:
+    if not fine.all():
+        raise ValueError(
+            f"{column.table.name}: column {column.name!r} is {series[~fine].tolist()[0]!r} in "
+            f"{int((~fine).sum())} rows; must be {rule}"
+        )
 
 
 def epoch(when: pd.Timestamp) -> int:

@@ -93,3 +93,48 @@ def test_types_do_not_depend_on_the_rows(store_url, rows):
     engine.dispose()
     assert len(something) == len(rows)
     pd.testing.assert_series_equal(nothing.dtypes, something.dtypes)
+
+
+def test_an_id_of_digits_is_the_same_id_as_a_text(log, rows):
+    """Outcomes with whole numbers as ids find the predictions that were logged with them."""
+    numbered = rows.assign(prediction_id=np.arange(200), application_id=np.arange(200))
+    assert log.append(numbered) == 200
+    assert log.append(numbered.assign(prediction_id=numbered["prediction_id"].astype(str))) == 0
+    receipt = log.record_outcomes(outcomes_of(numbered))
+    assert (receipt.stored, receipt.unknown) == (200, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"application_id": " "}, "'application_id' is ' ' in 200 rows; must be a text"),
+        ({"latency_ms": -np.inf}, "'latency_ms' is -inf in 200 rows; must be finite"),
+        ({"latency_ms": -1.0}, "latency_ms == -1.0 in 200 rows; must be 0 or more"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_column_value_and_rule(log, rows, change, said):
+    """Blank ids and latencies below zero or without end are not stored."""
+    with pytest.raises(ValueError, match=said):
+        log.append(rows.assign(**change))
+    assert log.window().empty
+
+
+def test_an_outcome_before_its_prediction_is_refused(log, rows):
+    """Nothing of the batch is stored when an outcome is dated before it could be known."""
+    log.append(rows)
+    outcomes = outcomes_of(rows)
+    outcomes.loc[outcomes.index[3], "outcome_at"] = rows["scored_at"].min() - pd.Timedelta(days=1)
+    with pytest.raises(ValueError, match="outcome_at is before scored_at in 1 rows"):
+        log.record_outcomes(outcomes)
+    assert log.window()["default"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("value", "days", "said"), [(np.inf, 1, "'value' is inf"), (0.1, -1, "before its window_start")]
+)
+def test_a_metric_that_cannot_be_is_refused(log, value, days, said):
+    """An infinite value and a window that ends before it starts are named."""
+    start = pd.Timestamp("2024-01-01", tz="UTC")
+    row = {"metric": "auc", "value": value, "window_start": start}
+    with pytest.raises(ValueError, match=said):
+        log.append_metrics(pd.DataFrame([row | {"window_end": start + pd.Timedelta(days=days)}]))
