@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -35,10 +35,6 @@ from mlops_helpers.simulation import (
     true_default_probability,
 )
 from mlops_helpers.timeline import (
-    LEAST_EXPERIMENT_MONTHS,
-    LEAST_LEARNING_MONTHS,
-    MINIMUM_ROWS,
-    MONITOR_MONTHS,
     Split,
     Timeline,
     between,
@@ -169,25 +165,8 @@ def _timeline(frame: pd.DataFrame, found: list[Violation]) -> Timeline | None:
     timeline = timeline_faults(sound)
     if isinstance(timeline, Timeline):
         return timeline
-    found.extend(
-        replace(fault, rule=f"{fault.rule} (with roughly {_loans_a_month()} settled loans a month)")
-        if fault.rule.startswith("spans ")
-        else fault
-        for fault in timeline
-        if len(classes) == 2 or fault.column != TARGET
-    )
+    found.extend(fault for fault in timeline if len(classes) == 2 or fault.column != TARGET)
     return None
-
-
-def _loans_a_month() -> int:
-    """Return how many loans a month the shortest story needs to fill each of its periods."""
-    months = {
-        "train": LEAST_LEARNING_MONTHS - 1,
-        "holdout": 1,
-        "monitor": MONITOR_MONTHS,
-        "experiment": LEAST_EXPERIMENT_MONTHS,
-    }
-    return max(-(-rows // months[name]) for name, rows in MINIMUM_ROWS.items())
 
 
 def _locate(path: Path) -> Path:

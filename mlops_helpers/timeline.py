@@ -163,9 +163,21 @@ def _too_short(start: pd.Timestamp, end: pd.Timestamp, delay: pd.Timedelta) -> V
             f"must span at least {needed}: {LEAST_LEARNING_MONTHS} to learn and hold out, "
             f"{MONITOR_MONTHS} to monitor, {LEAST_EXPERIMENT_MONTHS} for an experiment, and twice "
             f"the label delay of {delay.days} days (the longest outcome_at - applied_at); "
-            "bring older applications, or outcomes that are known sooner"
+            "bring older applications, or outcomes that are known sooner (with roughly "
+            f"{_loans_a_month()} settled loans a month)"
         ),
     )
+
+
+def _loans_a_month() -> int:
+    """Return how many loans a month the shortest story needs to fill each of its periods."""
+    months = {
+        "train": LEAST_LEARNING_MONTHS - 1,
+        "holdout": 1,
+        "monitor": MONITOR_MONTHS,
+        "experiment": LEAST_EXPERIMENT_MONTHS,
+    }
+    return max(-(-rows // months[name]) for name, rows in MINIMUM_ROWS.items())
 
 
 def _thin_periods(frame: pd.DataFrame, timeline: Timeline) -> Iterator[Violation]:
