@@ -138,11 +138,6 @@ def parts(
     }
 
 
-def fingerprint(path: Path, *, parameters: dict[str, Any], data: str, before: str | None) -> str:
-    """Fingerprint of a run: `data` is the digest of the loans, `before` the predecessor's token."""
-    return digest(parts(path, parameters=parameters, data=data, before=before))
-
-
 def what_changed(old: dict[str, str], new: dict[str, str]) -> str | None:
     """In a phrase, the first of the parts that differs; None if none does."""
     return next((CHANGES[name] for name in CHANGES if old.get(name) != new.get(name)), None)

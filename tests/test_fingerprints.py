@@ -11,7 +11,7 @@ from mlops_helpers.fingerprints import (
     Failure,
     Memory,
     Run,
-    fingerprint,
+    digest,
     parts,
     read_memory,
     what_changed,
@@ -21,6 +21,11 @@ from tests.tiny import write_notebook
 
 RUN = Run("03_monitoring", "passed", "mark", "token", 1.5, "2024-12-31T00:00:00+00:00")
 FAILED = replace(RUN, notebook="x", status="failed", failure=Failure(3, "1 / 0", "E", "message"))
+
+
+def fingerprint_of(path, **known):
+    """What the runner remembers of a run: the digest of all its parts."""
+    return digest(parts(path, **known))
 
 
 @pytest.mark.parametrize(
@@ -44,12 +49,14 @@ def test_everything_that_matters_changes_the_fingerprint(tmp_path):
     path = write_notebook(tmp_path, "03_monitoring", "x = 1")
     known = {"parameters": {"seed": 1}, "data": "d", "before": "t"}
     marks = {
-        fingerprint(path, **known),
-        fingerprint(path, **{**known, "parameters": {"seed": 2}}),
-        fingerprint(path, **{**known, "data": "e"}),
-        fingerprint(path, **{**known, "before": None}),
-        fingerprint(write_notebook(tmp_path, "03_monitoring", "x = 2"), **known),
-        fingerprint(write_notebook(tmp_path, "03_monitoring", "x = 1", parameters=None), **known),
+        fingerprint_of(path, **known),
+        fingerprint_of(path, **{**known, "parameters": {"seed": 2}}),
+        fingerprint_of(path, **{**known, "data": "e"}),
+        fingerprint_of(path, **{**known, "before": None}),
+        fingerprint_of(write_notebook(tmp_path, "03_monitoring", "x = 2"), **known),
+        fingerprint_of(
+            write_notebook(tmp_path, "03_monitoring", "x = 1", parameters=None), **known
+        ),
     }
     assert len(marks) == 6
 
@@ -69,9 +76,9 @@ def test_outputs_and_counts_do_not_change_it(tmp_path):
     """Storing what a notebook printed does not make it out of date."""
     path = write_notebook(tmp_path, "03_monitoring", "x = 1")
     known = {"parameters": {"seed": 1}, "data": "d", "before": "t"}
-    before = fingerprint(path, **known)
+    before = fingerprint_of(path, **known)
     content = json.loads(path.read_text())
     content["cells"][1]["execution_count"] = 9
     content["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "1"}]
     path.write_text(json.dumps(content))
-    assert fingerprint(path, **known) == before
+    assert fingerprint_of(path, **known) == before
