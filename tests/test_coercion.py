@@ -101,9 +101,7 @@ def test_text_is_trimmed_and_blank_is_missing():
     assert read.values.fillna("-").tolist() == ["rent", "-", "-", "own"]
 
 
-@pytest.mark.parametrize(
-    ("read", "rule"), [(to_text, TEXT), (to_number, NUMBER), (to_time, TIME)], ids=str
-)
+@pytest.mark.parametrize(("read", "rule"), [(to_text, TEXT), (to_number, NUMBER), (to_time, TIME)])
 def test_bytes_are_read_as_nothing(read, rule):
     """Bytes are a fault of their own cell, whatever their column should hold."""
     found = read(pd.Series([None, b"\xff\xfe"], dtype=object))
