@@ -280,7 +280,7 @@ def test_a_course_that_cannot_be_trusted_is_refused(case, notebooks, outputs, mo
         write_phase(notebooks, SECOND, "outputs = 'elsewhere'")
         message = f"{SECOND}.*'outputs' is assigned again"
     elif case == "lost parameter":
-        write_notebook(notebooks, SECOND, parameters="seed: int = 1")
+        write_notebook(notebooks, SECOND, parameters="seed: int = 42")
         message = f"{SECOND}.*lacks the parameters applications, outputs"
     elif case == "gap":
         write_phase(notebooks, PHASES[3])
