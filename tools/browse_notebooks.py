@@ -1,7 +1,7 @@
 """Run notebooks in JupyterLab in a real browser, as a learner does, and look at them.
 
     python tools/browse_notebooks.py                         # all notebooks, no pictures
-    python tools/browse_notebooks.py 03_monitoring --shots /tmp/shots
+    python tools/browse_notebooks.py 03_monitoring --shots shots
 
 For each notebook: open it in JupyterLab, *Restart Kernel and Run All Cells*, wait until every cell
 has run, then read the page: errors, text on stderr, cells without a count. With `--shots` the whole
