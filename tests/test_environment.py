@@ -75,7 +75,7 @@ def test_environment_yml_is_up_to_date():
 
 @pytest.mark.parametrize(
     "line",
-    ["numpy>=2", "--index-url https://example.org/simple", "numpy @ https://example.org/n.whl"],
+    ["numpy>=2", "--find-links wheels", "numpy @ https://example.org/n.whl"],
 )
 def test_what_is_no_pin_is_refused(line: str):
     """A range, an option or an address in the lock is an error that shows the line."""
