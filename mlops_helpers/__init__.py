@@ -8,6 +8,7 @@ data            applications: simulated with known truth, or read from a file
 contracts       what an application must look like; every broken rule at once
 features        one scikit-learn pipeline from raw columns to probabilities
 model_files     a stored model is read only if all its types were reviewed (skops)
+provenance      which rows, code, packages and settings a run came from
 runs            how one training run is written into MLflow
 tracking        train a candidate and log everything needed to explain it (MLflow)
 versions        what the registry of MLflow holds about a model: files, aliases, events

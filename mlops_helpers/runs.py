@@ -14,6 +14,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,31 +36,29 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.pipeline import Pipeline
 
-from mlops_helpers import __version__
 from mlops_helpers.data import FEATURES, NUMERIC, TARGET, Split
 from mlops_helpers.features import as_features
+from mlops_helpers.provenance import PACKAGES, content_digest
 
 __all__ = [
     "MODEL_FILE",
     "SAMPLE_FILE",
     "SIGNATURE",
+    "StoredModel",
     "artifact_folder",
     "connect",
-    "content_digest",
-    "flat_parameters",
     "log_data",
     "log_model",
     "log_numbers",
     "log_sample",
-    "span_tags",
 ]
 
 SAMPLE_FILE = "evidence/sample.json"
 """Artifact of a run: rows of the holdout with the probabilities the fitted pipeline gave them."""
 MODEL_FILE = "model.skops"
 SAMPLE_ROWS = 50
-PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
-"""What a server needs beside this package (which is on no index, so it is not on the list)."""
+MOST_AT_ONCE = 100  # parameters, or tags, that MLflow takes in one call
+
 
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec("double" if n in NUMERIC else "string", n) for n in FEATURES]),
@@ -97,28 +96,6 @@ def artifact_folder(address: str, *, tracking_uri: str) -> Iterator[Path]:
         )
 
 
-def content_digest(frame: pd.DataFrame) -> str:
-    """SHA-256 (hex) of the rows' values, in order; the index does not count."""
-    digest = hashlib.sha256(json.dumps([str(c) for c in frame.columns]).encode())
-    digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-    return digest.hexdigest()
-
-
-def flat_parameters(pipeline: Pipeline) -> dict[str, str]:
-    """Every plain setting of every step, as `step__setting`; the steps themselves are left out."""
-    plain = (str, int, float, bool, type(None))
-    return {n: str(v) for n, v in pipeline.get_params().items() if isinstance(v, plain)}
-
-
-def span_tags(split: Split, digest: str) -> dict[str, str]:
-    """Tags of a run: time span of both parts, digest of the training rows, package version."""
-    spans = {}
-    for name, rows in (("train", split.train), ("holdout", split.holdout)):
-        spans[f"{name}_from"] = rows["applied_at"].min().isoformat()
-        spans[f"{name}_until"] = rows["applied_at"].max().isoformat()
-    return spans | {"data_digest": digest, "mlops_helpers": __version__}
-
-
 def log_numbers(
     client: MlflowClient,
     run_id: str,
@@ -126,14 +103,16 @@ def log_numbers(
     parameters: Mapping[str, str],
     tags: Mapping[str, str],
 ) -> None:
-    """Metrics, parameters and tags of a run, in one call."""
+    """Metrics, parameters and tags of a run, in as few calls as MLflow allows."""
     now = client.get_run(run_id).info.start_time
-    client.log_batch(
-        run_id,
-        metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
-        params=[Param(name, value) for name, value in parameters.items()],
-        tags=[RunTag(name, value) for name, value in tags.items()],
-    )
+    texts = [
+        [Param(name, value) for name, value in parameters.items()],
+        [RunTag(name, value) for name, value in tags.items()],
+    ]
+    numbers = [Metric(name, value, now, 0) for name, value in metrics.items()]
+    for start in range(0, max(map(len, texts), default=0) or 1, MOST_AT_ONCE):
+        params, labels = (part[start : start + MOST_AT_ONCE] for part in texts)
+        client.log_batch(run_id, metrics=[] if start else numbers, params=params, tags=labels)
 
 
 def log_data(client: MlflowClient, run_id: str, split: Split) -> None:
@@ -158,15 +137,28 @@ def log_data(client: MlflowClient, run_id: str, split: Split) -> None:
     client.log_inputs(run_id, inputs)
 
 
-def log_sample(client: MlflowClient, run_id: str, scored: pd.DataFrame) -> None:
-    """The first rows of the holdout with their probabilities: the gate replays them."""
+def log_sample(client: MlflowClient, run_id: str, scored: pd.DataFrame) -> str:
+    """The first rows of the holdout with their probabilities, for the gate to replay.
+
+    Returns the SHA-256 (hex) of the artifact's bytes.
+    """
     head = scored.head(SAMPLE_ROWS)
     rows = as_features(head).astype(object).where(lambda frame: frame.notna(), None)
     sample = {
         "features": rows.to_dict(orient="list"),
         "probability": head["probability"].tolist(),
     }
-    client.log_dict(run_id, sample, SAMPLE_FILE)
+    text = json.dumps(sample)  # one line: the same bytes on every system
+    client.log_text(run_id, text, SAMPLE_FILE)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A logged model: its address `models:/<id>`, and the SHA-256 (hex) of its file's bytes."""
+
+    uri: str
+    sha256: str
 
 
 def log_model(
@@ -177,8 +169,12 @@ def log_model(
     trusted: list[str],
     train: pd.DataFrame,
     parameters: Mapping[str, str],
-) -> str:
-    """What `mlflow.sklearn.log_model` does, at an explicit address; returns `models:/<id>`."""
+) -> StoredModel:
+    """What `mlflow.sklearn.log_model` does, at an explicit address and without guessing.
+
+    MLflow finds out which packages a model needs by loading it in a new process, which takes
+    seconds; signature and packages are known here.
+    """
     logged = client.create_logged_model(
         experiment_id,
         name="model",
@@ -205,7 +201,8 @@ def log_model(
             pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
             pyfunc_predict_fn="predict_proba",
         )
+        digest = hashlib.sha256((path / MODEL_FILE).read_bytes()).hexdigest()
         client.log_model_artifacts(logged.model_id, str(path))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-    return logged.model_uri
+    return StoredModel(logged.model_uri, digest)

@@ -25,19 +25,17 @@ from mlops_helpers.data import TARGET, Split
 from mlops_helpers.features import build_pipeline
 from mlops_helpers.model_files import read_model, types_to_vouch
 from mlops_helpers.performance import evaluate
+from mlops_helpers.provenance import content_digest, flat_parameters, origin_tags
 from mlops_helpers.runs import (
     MODEL_FILE,
     SAMPLE_FILE,
     SIGNATURE,
     artifact_folder,
     connect,
-    content_digest,
-    flat_parameters,
     log_data,
     log_model,
     log_numbers,
     log_sample,
-    span_tags,
 )
 
 __all__ = [
@@ -116,19 +114,20 @@ def train_and_log(
         scored = split.holdout.assign(probability=pipeline.predict_proba(split.holdout)[:, 1])
         metrics = _fold_metrics(scores) | _holdout_metrics(scored, seed)
         parameters = flat_parameters(pipeline) | {"seed": str(seed)}
-        labels = span_tags(split, digest) | dict(tags or {})
+        labels = origin_tags(split, digest) | dict(tags or {})
         log_numbers(client, run_id, metrics, parameters, labels)
         log_data(client, run_id, split)
-        log_sample(client, run_id, scored)
+        client.set_tag(run_id, "sample_sha256", log_sample(client, run_id, scored))
         for name, draw in (figures or {}).items():
             drawn = draw(scored)
             client.log_figure(run_id, getattr(drawn, "figure", drawn), f"figures/{name}.png")
-        uri = log_model(client, where, run_id, pipeline, trusted, train, parameters)
+        model = log_model(client, where, run_id, pipeline, trusted, train, parameters)
+        client.set_tag(run_id, "model_sha256", model.sha256)
     except BaseException:
         client.set_terminated(run_id, status="FAILED")
         raise
     client.set_terminated(run_id)
-    return TrainedRun(run_id, candidate.name, uri, metrics, digest)
+    return TrainedRun(run_id, candidate.name, model.uri, metrics, digest)
 
 
 def compare_runs(
