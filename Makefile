@@ -17,12 +17,13 @@ OPTIONS = $(if $(DATA),--data "$(DATA)") $(if $(OUTPUTS),--outputs "$(OUTPUTS)")
 	$(if $(FRESH),--fresh) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lab notebooks doctor lint format clean lock
+.PHONY: help run test bench lab mlflow notebooks doctor lint format clean lock
 
 help:
 	@echo "make run        run the six notebooks; the report is outputs/index.html"
 	@echo "                DATA=loans.csv  OUTPUTS=folder  FRESH=1  ARGS=\"03 -p seed 7\""
 	@echo "make test       prove everything: lint, the whole course, every stored output, the tests"
+	@echo "make bench      measure what is promised to be fast; a missed bar fails"
 	@echo "make lab        open JupyterLab on the notebooks"
 	@echo "make notebooks  execute the notebooks and store their outputs in the files"
 	@echo "make doctor     check this machine"
@@ -39,6 +40,10 @@ test: $(READY) lint
 	trap 'rm -rf "$$MLOPS_ROOT"' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	$(PY) -m mlops_helpers run; \
 	$(PY) -m pytest -n 2 --dist loadfile --nbval notebooks tests $(ARGS)
+
+# Alone and in one process: two benchmarks at once would time each other.
+bench: $(READY)
+	@$(PY) -m pytest -q -n 0 -o python_files="bench_*.py" tests/benchmarks $(ARGS)
 
 lab: $(READY)
 	@$(PY) -m jupyterlab notebooks $(ARGS)
