@@ -13,6 +13,11 @@ runs            how one training run is written into MLflow
 tracking        train a candidate and log everything needed to explain it (MLflow)
 versions        what the registry of MLflow holds about a model: files, aliases, events
 gate            named checks before a promotion; anything missing refuses
+gate_checks     the gate's own checks by name, each fetching what it needs itself
+gate_model      checks of a stored model: files, answers, size and speed
+gate_figures    checks of what a model is worth, with uncertainty
+gate_policy     the limits of the gate
+gate_subject    a version as the gate sees it
 registry        versions, aliases, the promotion gate, rollback (MLflow)
 scoring         a model and applications in, prediction rows out
 predictions     the SQL log of predictions, outcomes, metrics, alerts, experiments

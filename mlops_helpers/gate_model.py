@@ -1,0 +1,154 @@
+"""Checks of a stored model as a thing: its files, its answers, its size and speed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.pipeline import Pipeline
+
+from mlops_helpers.gate import Finding
+from mlops_helpers.gate_policy import GatePolicy
+from mlops_helpers.gate_subject import FileFacts
+
+__all__ = [
+    "EXPECTED_FILES",
+    "TOLERANCE",
+    "default_probability",
+    "files_as_registered",
+    "gives_probabilities",
+    "reproduces",
+    "small_and_quick",
+]
+
+TOLERANCE = 1e-9
+"""Stored and replayed probabilities may differ by this much: rounding, not another model."""
+EXPECTED_FILES = frozenset(
+    {
+        "MLmodel",
+        "conda.yaml",
+        "input_example.json",
+        "model.skops",
+        "python_env.yaml",
+        "requirements.txt",
+        "serving_input_example.json",
+    }
+)
+"""What MLflow writes beside a model stored with skops; none of it is code."""
+REPEATS = 20
+AGAIN = 50
+"""Rows that are asked a second time, in another order."""
+
+
+def files_as_registered(facts: FileFacts) -> Finding:
+    """Is the model file the one that was recorded, of reviewed types, with nothing beside it?"""
+    faults = []
+    if not facts.expected_sha256:
+        faults.append("no digest was recorded for the model file")
+    elif facts.expected_sha256 != facts.found_sha256:
+        faults.append(
+            f"the file's digest is {facts.found_sha256[:12] or 'not known'}…, "
+            f"recorded was {facts.expected_sha256[:12]}…"
+        )
+    if not any(PurePosixPath(name).name == "model.skops" for name in facts.names):
+        faults.append("there is no model.skops")
+    if more := sorted(set(facts.names) - EXPECTED_FILES):
+        faults.append(f"files nobody expects: {', '.join(more)}")
+    if facts.unknown_types:
+        faults.append(f"types nobody reviewed: {', '.join(sorted(facts.unknown_types))}")
+    if faults:
+        return Finding(False, "; ".join(faults))
+    return Finding(True, f"digest as recorded, reviewed types only, {len(facts.names)} files")
+
+
+def default_probability(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[np.float64]:
+    """Probability of default of each row, shape (n,); ValueError for anything else.
+
+    A column picked from the wrong shape would be compared as if it were a probability.
+    """
+    if not hasattr(pipeline, "predict_proba"):
+        raise ValueError(f"{type(pipeline).__name__} gives no probabilities: it is no classifier")
+    found = np.asarray(pipeline.predict_proba(features), dtype=float)
+    if found.shape != (len(features), 2):
+        raise ValueError(f"probabilities of shape {found.shape}, must be ({len(features)}, 2)")
+    classes = list(getattr(pipeline, "classes_", (0, 1)))
+    if classes != [0, 1]:
+        raise ValueError(f"classes are {classes}, must be [0, 1]: repaid, then default")
+    if not np.isfinite(found).all() or found.min(initial=0) < 0 or found.max(initial=0) > 1:
+        raise ValueError("some probabilities are missing or outside [0, 1]")
+    if not np.allclose(found.sum(axis=1), 1):
+        raise ValueError("the probabilities of repaid and default do not add up to 1")
+    return found[:, 1]
+
+
+def reproduces(pipeline: Pipeline, rows: pd.DataFrame, stored: ArrayLike) -> Finding:
+    """Does the loaded pipeline give the probabilities that were stored when it was trained?"""
+    expected = np.asarray(stored, dtype=float)
+    if not len(rows) or expected.shape != (len(rows),):
+        return Finding(False, f"{len(rows)} sample rows and {expected.size} stored probabilities")
+    gap = float(np.abs(default_probability(pipeline, rows) - expected).max())
+    words = f"{len(rows)} stored rows, largest difference "
+    words += f"below {TOLERANCE:g}" if gap <= TOLERANCE else f"{gap:.3g}"
+    return Finding(gap <= TOLERANCE, words, value=gap, limit=TOLERANCE)
+
+
+def gives_probabilities(pipeline: Pipeline, features: pd.DataFrame) -> Finding:
+    """Probabilities that differ between applicants, and depend on nothing but the application.
+
+    Some rows are asked again, backwards and with their columns in another order: a model that goes
+    by position, by the other rows or by chance answers otherwise.
+    """
+    try:
+        found = default_probability(pipeline, features)
+    except ValueError as fault:
+        return Finding(False, str(fault))
+    if not found.size:
+        return Finding(False, "no rows to ask about")
+    low, high = found.min(), found.max()
+    if not high > low:
+        return Finding(False, f"one answer for all: {low:.3f}")
+    turned = features.head(AGAIN).iloc[::-1, ::-1]
+    again = default_probability(pipeline, turned)[::-1]
+    if np.abs(again - found[:AGAIN]).max() > TOLERANCE:
+        return Finding(
+            False, "other answers when rows and columns come in another order: it must go by name"
+        )
+    return Finding(True, f"probabilities of default from {low:.3f} to {high:.3f}")
+
+
+def small_and_quick(
+    size: int,
+    pipeline: Pipeline,
+    features: pd.DataFrame,
+    policy: GatePolicy,
+    *,
+    timer: Callable[[], float] = time.perf_counter,
+) -> Finding:
+    """Is the model file small, and one application scored in time (median of `REPEATS`)?
+
+    The finding's value is the size, which is the same in every run. The time is not: it is said
+    only when it is too long.
+    """
+    if features.empty:
+        return Finding(False, "no application to score")
+    megabytes = size / 1e6
+    spent = []
+    for number in range(REPEATS):
+        one = features.iloc[[number % len(features)]]
+        start = timer()
+        pipeline.predict_proba(one)
+        spent.append(1000 * (timer() - start))
+    median = statistics.median(spent)
+    small, quick = 0 < megabytes <= policy.max_megabytes, median <= policy.max_milliseconds
+    words = f"{megabytes:.1f} MB of at most {policy.max_megabytes:g}; one application "
+    words += (
+        f"within {policy.max_milliseconds:g} ms"
+        if quick
+        else (f"takes {median:.0f} ms, may take {policy.max_milliseconds:g}")
+    )
+    return Finding(small and quick, words, value=megabytes, limit=policy.max_megabytes)
