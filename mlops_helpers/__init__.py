@@ -23,7 +23,9 @@ scoring         a model and applications in, prediction rows out
 predictions     the SQL log of predictions, outcomes, metrics, alerts, experiments
 drift           has the current sample moved away from the reference?
 performance     metrics with intervals, per window and group
-curves          the points behind a ROC curve and a calibration picture
+curves          the points behind the pictures of a model, with bands
+segments        how a model does in parts of the portfolio
+profiles        what is in a table, ready for JSON
 business        profit, cut-offs, the cost model
 alerts          rules over metric rows
 retraining      decide from evidence, judge a challenger
