@@ -22,7 +22,6 @@ from mlops_helpers.gate_figures import (
     beats_baseline,
     calibrated,
     earns_as_much,
-    fair_to_groups,
     not_worse,
     unseen_rows,
 )
@@ -34,6 +33,7 @@ from mlops_helpers.gate_model import (
     small_and_quick,
 )
 from mlops_helpers.gate_policy import GatePolicy
+from mlops_helpers.gate_segments import fair_to_groups
 from mlops_helpers.gate_subject import Subject
 
 __all__ = ["standard_checks"]

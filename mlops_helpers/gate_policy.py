@@ -18,6 +18,7 @@ class GatePolicy:
     margin: AUC that a new champion may lose on the same rows, from 0 to below 0.5.
     level: factor, above 1, by which defaults may differ from the sum of the probabilities.
     slope_low, slope_high: limits of the calibration slope (1: right, below 1: too extreme).
+    slope_reach: how well the slope must be known, half the width of its interval at most.
     segment_margin: AUC that a new champion may lose in any one group of applicants.
     profit_margin: dollars per application that a new champion may earn less.
     cutoff: applications are approved below it; None: the break-even point of `costs`.
@@ -27,10 +28,11 @@ class GatePolicy:
 
     margin: float = 0.02
     level: float = 2.0
-    slope_low: float = 0.5
-    slope_high: float = 2.0
+    slope_low: float = 0.7
+    slope_high: float = 1.4
+    slope_reach: float = 0.5
     segment_margin: float = 0.05
-    profit_margin: float = 25.0
+    profit_margin: float = 75.0
     cutoff: float | None = None
     max_megabytes: float = 100.0
     max_milliseconds: float = 250.0
@@ -43,6 +45,7 @@ class GatePolicy:
         _within("level", self.level, 1, math.inf, "a factor above 1", open_low=True)
         _within("slope_low", self.slope_low, 0, 1, "a slope below 1", open_low=True)
         _within("slope_high", self.slope_high, 1, math.inf, "a slope above 1", open_low=True)
+        _within("slope_reach", self.slope_reach, 0, 1, "half a width", open_low=True)
         _within("profit_margin", self.profit_margin, 0, math.inf, "dollars per application")
         if self.cutoff is not None:
             _within("cutoff", self.cutoff, 0, 1, "a probability", open_low=True)

@@ -1,0 +1,137 @@
+"""The gate's look at groups of applicants: whom the average would hide.
+
+Many groups are looked at, and one of many looks bad by chance. The confidence of each interval is
+therefore raised until all of them hold together in 95 % of samples (Bonferroni; Holm's procedure
+refuses in the same cases, because one refusal is enough).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlops_helpers.business import Interval
+from mlops_helpers.data import TARGET
+from mlops_helpers.delong import MIN_PER_CLASS, auc_difference, auc_interval
+from mlops_helpers.gate import Finding
+from mlops_helpers.gate_policy import GatePolicy
+from mlops_helpers.segments import SEGMENTS, segment_groups
+from mlops_helpers.two_samples import wilson
+
+__all__ = ["fair_to_groups"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The rows of one group of one column, and whether they suffice to judge a ranking."""
+
+    name: str
+    rows: NDArray[np.bool_]
+    ranked: bool
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One figure of one group, against the limit that it must not surely pass."""
+
+    words: str
+    found: Interval
+    least: float
+    most: float = np.inf
+
+    @property
+    def faulty(self) -> bool:
+        """Whether the whole interval lies beyond a limit."""
+        return self.found.high < self.least or self.found.low > self.most
+
+    @property
+    def limit(self) -> float:
+        """The limit that the figure is nearer to."""
+        return self.most if self.found.low > self.most else self.least
+
+
+def fair_to_groups(
+    rows: pd.DataFrame,
+    candidate: FloatArray,
+    champion: FloatArray | None,
+    policy: GatePolicy,
+) -> Finding:
+    """Is there no group of applicants that the candidate surely serves badly?
+
+    Badly means: it ranks them worse than the champion by more than `segment_margin` (without a
+    champion: worse than by chance), or more or fewer of them default than promised by more than
+    the factor `level`. A ranking is judged with `MIN_PER_CLASS` of each class; groups with fewer
+    are counted and named, and if no group at all can be judged that is no evidence and refuses.
+    A column in which all applicants are alike divides nobody and is left out.
+    """
+    label = rows[TARGET].to_numpy(dtype=float)
+    if not np.isin(label, (0, 1)).all():
+        raise ValueError("an outcome is missing, or neither 0 nor 1; leave such rows out")
+    groups = list(_groups(rows, label))
+    ranked = [group for group in groups if group.ranked]
+    if not ranked:
+        return Finding(
+            False, f"not enough evidence: none of {len(groups)} groups has {MIN_PER_CLASS} of each"
+        )
+    confidence = 1 - 0.05 / (len(ranked) + len(groups))
+    looks = [_ranking(group, label, candidate, champion, policy, confidence) for group in ranked]
+    worst = min(looks, key=lambda look: look.found.high - look.least)
+    looks += [_level(group, label, candidate, policy, confidence) for group in groups]
+    faults = [look for look in looks if look.faulty]
+    told = "; ".join(_told(look) for look in faults) or f"worst of {len(ranked)}: {_told(worst)}"
+    small = [group.name for group in groups if not group.ranked]
+    if small:
+        told += f"; {len(small)} of {len(groups)} groups too small for a ranking: "
+        told += ", ".join(small)
+    shown = faults[0] if faults else worst
+    found = shown.found
+    return Finding(not faults, told, found.value, found.low, found.high, shown.limit)
+
+
+def _groups(rows: pd.DataFrame, label: FloatArray) -> Iterator[_Group]:
+    for segment in SEGMENTS:
+        members = segment_groups(rows[segment])
+        names = members.cat.categories
+        for name in names if len(names) > 1 else ():
+            inside = (members == name).to_numpy()
+            defaults = label[inside].sum()
+            enough = min(defaults, inside.sum() - defaults) >= MIN_PER_CLASS
+            yield _Group(f"{segment} {name}", inside, bool(enough))
+
+
+def _ranking(
+    group: _Group,
+    label: FloatArray,
+    candidate: FloatArray,
+    champion: FloatArray | None,
+    policy: GatePolicy,
+    confidence: float,
+) -> _Look:
+    own, y = candidate[group.rows], label[group.rows]
+    if champion is None:
+        area = auc_interval(y, own, confidence=confidence)
+        return _Look(f"{group.name}: AUC", area, 0.5)
+    gap = auc_difference(y, champion[group.rows], own, confidence=confidence)
+    return _Look(f"{group.name}: AUC against the champion's", gap, -policy.segment_margin)
+
+
+def _level(
+    group: _Group, label: FloatArray, candidate: FloatArray, policy: GatePolicy, confidence: float
+) -> _Look:
+    """Defaults for each one promised, with Wilson's interval of the default rate."""
+    rate = wilson(pd.Series(label[group.rows]), 1 - confidence)
+    promised = max(float(candidate[group.rows].mean()), np.finfo(float).tiny)
+    ratio = (limit / promised for limit in (rate.value, rate.low, rate.high))
+    words = f"{group.name}: defaults for each one promised"
+    return _Look(words, Interval(*ratio, rate.n), 1 / policy.level, policy.level)
+
+
+def _told(look: _Look) -> str:
+    found = look.found
+    return f"{look.words} {found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
