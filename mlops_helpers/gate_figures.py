@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import special, stats
 
-from mlops_helpers.business import UNKNOWN, Interval, in_dollars, profit_interval
+from mlops_helpers.business import Interval, in_dollars, profit_interval
+from mlops_helpers.calibration import recalibration
 from mlops_helpers.data import TARGET
 from mlops_helpers.delong import MIN_PER_CLASS, auc_difference, auc_interval
 from mlops_helpers.gate import Finding
@@ -23,11 +23,6 @@ __all__ = [
     "not_worse",
     "unseen_rows",
 ]
-
-TINY = 1e-6
-"""Probabilities of 0 and 1 have no logit; they are taken as this far from it."""
-NEWTON_STEPS = 50
-Z95 = float(stats.norm.ppf(0.975))
 
 
 def unseen_rows(rows: pd.DataFrame, trained_until: Mapping[str, pd.Timestamp]) -> Finding:
@@ -69,35 +64,37 @@ def not_worse(
 def calibrated(outcome: ArrayLike, probability: ArrayLike, policy: GatePolicy) -> Finding:
     """Is the level surely within the policy's factor, and the slope not surely outside its limits?
 
-    The level, defaults over the sum of the probabilities, has Wilson's interval for the default
-    rate over the mean probability. The slope is that of D. R. Cox, *Two further applications of a
-    model for binary regression* (1958), Biometrika 45, 562-565: of the outcomes on the logits of
-    the probabilities. An interval of it that is wider than `slope_reach` either way is no evidence.
+    The level is defaults for each one promised (the sum of the probabilities), with Wilson's
+    interval of the default rate. A slope whose interval reaches further than `slope_reach` either
+    way is no evidence, nor is one that cannot be fitted. See `calibration.recalibration`.
     """
     label, chance = np.asarray(outcome, dtype=float), np.asarray(probability, dtype=float)
-    slope = _slope(label, chance)  # raises for outcomes that are none
+    slope = recalibration(label, chance).slope  # raises for outcomes that are none
     if min((label == 1).sum(), (label == 0).sum()) < MIN_PER_CLASS:
         return Finding(False, _too_few(outcome))
-    expected = float(chance.mean())
     rate = wilson(pd.Series(label), 0.05)
-    level, low, high = (limit / expected for limit in (rate.value, rate.low, rate.high))
-    level_fits = 1 / policy.level < low and high < policy.level
-    words = (
-        f"{level:.2f} [{low:.2f}, {high:.2f}] defaults for each one promised, "
-        f"must surely lie within {1 / policy.level:.2f} and {policy.level:.2f}; "
-    )
+    promised = max(float(chance.mean()), np.finfo(float).tiny)
+    level, low, high = (limit / promised for limit in (rate.value, rate.low, rate.high))
+    least, most = 1 / policy.level, policy.level
+    words = f"{level:.2f} [{low:.2f}, {high:.2f}] defaults for each one promised, must surely "
+    words += f"lie within {least:.2f} and {most:.2f}; slope {_slope_in_words(slope, policy)}"
+    fits = least < low and high < most and _known(slope, policy)
+    fits = fits and policy.slope_low < slope.high and slope.low < policy.slope_high
+    return Finding(bool(fits), words, level, low, high, least if level < 1 else most)
+
+
+def _known(slope: Interval, policy: GatePolicy) -> bool:
+    return slope.known and slope.high - slope.value <= policy.slope_reach
+
+
+def _slope_in_words(slope: Interval, policy: GatePolicy) -> str:
     if not slope.known:
-        words += "no slope can be fitted"
-    else:
-        words += f"slope {slope.value:.2f} [{slope.low:.2f}, {slope.high:.2f}], "
-    known = slope.known and slope.high - slope.value <= policy.slope_reach
-    if slope.known and not known:
-        words += f"known no better than ±{slope.high - slope.value:.2f}, not enough evidence"
-    elif known:
-        words += f"must not surely lie outside {policy.slope_low:.2f} and {policy.slope_high:.2f}"
-    slope_fits = known and slope.high >= policy.slope_low and slope.low <= policy.slope_high
-    nearer = 1 / policy.level if level < 1 else policy.level
-    return Finding(bool(level_fits and slope_fits), words, level, low, high, nearer)
+        return "cannot be fitted: one answer for all, a certain one (0 or 1), or no error at all"
+    words = f"{slope.value:.2f} [{slope.low:.2f}, {slope.high:.2f}], "
+    if not _known(slope, policy):
+        return f"{words}not enough evidence: must be known to ±{policy.slope_reach:.2f}"
+    limits = f"{policy.slope_low:.2f} to {policy.slope_high:.2f}"
+    return f"{words}must not surely lie outside {limits}"
 
 
 def earns_as_much(
@@ -128,30 +125,3 @@ def _too_few(outcome: ArrayLike) -> str:
         f"not enough evidence: {int((label == 1).sum())} defaults and {int((label == 0).sum())} "
         f"repaid loans, needs {MIN_PER_CLASS} of each"
     )
-
-
-def _slope(label: np.ndarray, chance: np.ndarray) -> Interval:
-    """Slope of the outcomes on the logits of the probabilities, with Wald's 95 % interval.
-
-    Unknown where it cannot be fitted: one answer for all, or defaults that are perfectly parted.
-    """
-    if not np.isin(label, (0, 1)).all():
-        raise ValueError("an outcome is missing, or neither 0 nor 1; leave such rows out")
-    logit = special.logit(np.clip(chance, TINY, 1 - TINY))
-    spread = float(logit.std()) if logit.size else 0.0
-    if not spread > 0 or len(np.unique(label)) < 2:
-        return UNKNOWN
-    design = np.column_stack([np.ones_like(logit), (logit - logit.mean()) / spread])
-    found = np.array([special.logit(label.mean()), 0.0])
-    for _ in range(NEWTON_STEPS):
-        fitted = special.expit(design @ found)
-        information = (design * (fitted * (1 - fitted))[:, None]).T @ design
-        if not np.linalg.cond(information) < 1 / np.finfo(float).eps:
-            return UNKNOWN
-        step = np.linalg.solve(information, design.T @ (label - fitted))
-        found = found + step
-        if np.abs(step).max() < 1e-8:
-            reach = Z95 * float(np.sqrt(np.linalg.inv(information)[1, 1]))
-            limits = (found[1] + side * reach for side in (0, -1, 1))
-            return Interval(*(float(limit) / spread for limit in limits), label.size)
-    return UNKNOWN

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -129,26 +128,26 @@ def small_and_quick(
     *,
     timer: Callable[[], float] = time.perf_counter,
 ) -> Finding:
-    """Is the model file small, and one application scored in time (median of `REPEATS`)?
+    """Is the model file small, and one application scored in time (the fastest of `REPEATS`)?
 
-    The finding's value is the size, which is the same in every run. The time is not: it is said
-    only when it is too long.
+    The fastest one, because how busy this machine is just now is no property of the model; a model
+    that is far too slow is asked less often. The finding's value is the size, which is the same in
+    every run. The time is not, so it is said only when it is too long.
     """
     if features.empty:
         return Finding(False, "no application to score")
     megabytes = size / 1e6
-    spent = []
+    spent: list[float] = []
     for number in range(REPEATS):
         one = features.iloc[[number % len(features)]]
         start = timer()
         pipeline.predict_proba(one)
         spent.append(1000 * (timer() - start))
-    median = statistics.median(spent)
-    small, quick = 0 < megabytes <= policy.max_megabytes, median <= policy.max_milliseconds
+        if sum(spent) > REPEATS * policy.max_milliseconds:
+            break
+    fastest = min(spent)
+    small, quick = 0 < megabytes <= policy.max_megabytes, fastest <= policy.max_milliseconds
     words = f"{megabytes:.1f} MB of at most {policy.max_megabytes:g}; one application "
-    words += (
-        f"within {policy.max_milliseconds:g} ms"
-        if quick
-        else (f"takes {median:.0f} ms, may take {policy.max_milliseconds:g}")
-    )
+    took = f"takes {fastest:.0f} ms, may take {policy.max_milliseconds:g}"
+    words += f"within {policy.max_milliseconds:g} ms" if quick else took
     return Finding(small and quick, words, value=megabytes, limit=policy.max_megabytes)

@@ -24,6 +24,9 @@ from mlops_helpers.two_samples import wilson
 
 __all__ = ["fair_to_groups"]
 
+SHOWN = 3
+"""Groups that a refusal spells out; of more it says how many."""
+
 FloatArray = NDArray[np.float64]
 
 
@@ -31,9 +34,14 @@ FloatArray = NDArray[np.float64]
 class _Group:
     """The rows of one group of one column, and whether they suffice to judge a ranking."""
 
+    segment: str
     name: str
     rows: NDArray[np.bool_]
     ranked: bool
+
+    def __str__(self) -> str:
+        """Column and group."""
+        return f"{self.segment} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -47,13 +55,18 @@ class _Look:
 
     @property
     def faulty(self) -> bool:
-        """Whether the whole interval lies beyond a limit."""
-        return self.found.high < self.least or self.found.low > self.most
+        """Whether the whole interval lies at a limit or beyond."""
+        return self.found.high <= self.least or self.found.low >= self.most
+
+    def __str__(self) -> str:
+        """The figure with its interval, for a sentence."""
+        found = self.found
+        return f"{self.words} {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
     @property
     def limit(self) -> float:
         """The limit that the figure is nearer to."""
-        return self.most if self.found.low > self.most else self.least
+        return self.most if self.found.low >= self.most else self.least
 
 
 def fair_to_groups(
@@ -65,7 +78,7 @@ def fair_to_groups(
     """Is there no group of applicants that the candidate surely serves badly?
 
     Badly means: it ranks them worse than the champion by more than `segment_margin` (without a
-    champion: worse than by chance), or more or fewer of them default than promised by more than
+    champion: no better than by chance), or more or fewer of them default than promised by more than
     the factor `level`. A ranking is judged with `MIN_PER_CLASS` of each class; groups with fewer
     are counted and named, and if no group at all can be judged that is no evidence and refuses.
     A column in which all applicants are alike divides nobody and is left out.
@@ -84,11 +97,9 @@ def fair_to_groups(
     worst = min(looks, key=lambda look: look.found.high - look.least)
     looks += [_level(group, label, candidate, policy, confidence) for group in groups]
     faults = [look for look in looks if look.faulty]
-    told = "; ".join(_told(look) for look in faults) or f"worst of {len(ranked)}: {_told(worst)}"
-    small = [group.name for group in groups if not group.ranked]
-    if small:
-        told += f"; {len(small)} of {len(groups)} groups too small for a ranking: "
-        told += ", ".join(small)
+    told = "; ".join(map(str, faults[:SHOWN])) or f"worst of {len(ranked)}: {worst}"
+    told += f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+    told += _left_out([group for group in groups if not group.ranked], len(groups))
     shown = faults[0] if faults else worst
     found = shown.found
     return Finding(not faults, told, found.value, found.low, found.high, shown.limit)
@@ -102,7 +113,7 @@ def _groups(rows: pd.DataFrame, label: FloatArray) -> Iterator[_Group]:
             inside = (members == name).to_numpy()
             defaults = label[inside].sum()
             enough = min(defaults, inside.sum() - defaults) >= MIN_PER_CLASS
-            yield _Group(f"{segment} {name}", inside, bool(enough))
+            yield _Group(segment, str(name), inside, bool(enough))
 
 
 def _ranking(
@@ -116,9 +127,9 @@ def _ranking(
     own, y = candidate[group.rows], label[group.rows]
     if champion is None:
         area = auc_interval(y, own, confidence=confidence)
-        return _Look(f"{group.name}: AUC", area, 0.5)
+        return _Look(f"{group}: AUC", area, 0.5)
     gap = auc_difference(y, champion[group.rows], own, confidence=confidence)
-    return _Look(f"{group.name}: AUC against the champion's", gap, -policy.segment_margin)
+    return _Look(f"{group}: AUC against the champion's", gap, -policy.segment_margin)
 
 
 def _level(
@@ -128,10 +139,14 @@ def _level(
     rate = wilson(pd.Series(label[group.rows]), 1 - confidence)
     promised = max(float(candidate[group.rows].mean()), np.finfo(float).tiny)
     ratio = (limit / promised for limit in (rate.value, rate.low, rate.high))
-    words = f"{group.name}: defaults for each one promised"
+    words = f"{group}: defaults for each one promised"
     return _Look(words, Interval(*ratio, rate.n), 1 / policy.level, policy.level)
 
 
-def _told(look: _Look) -> str:
-    found = look.found
-    return f"{look.words} {found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+def _left_out(small: list[_Group], of: int) -> str:
+    """How many groups have no ranking judged, and which, by column."""
+    names: dict[str, list[str]] = {}
+    for group in small:
+        names.setdefault(group.segment, []).append(group.name)
+    told = "; ".join(f"{segment} {', '.join(groups)}" for segment, groups in names.items())
+    return f". Too small for a ranking, {len(small)} of {of}: {told}" if small else ""
