@@ -8,9 +8,13 @@ data            applications: simulated with known truth, or read from a file
 contracts       what an application must look like; every broken rule at once
 features        one scikit-learn pipeline from raw columns to probabilities
 model_files     a stored model is read only if all its types were reviewed (skops)
+candidates      what is tried: an estimator with a name
+training        fit a candidate, measure it on later rows
+evidence        the pictures and tables that a run keeps
 provenance      which rows, code, packages and settings a run came from
 runs            how one training run is written into MLflow
 tracking        train a candidate and log everything needed to explain it (MLflow)
+comparing       the runs of an experiment as one table (MLflow)
 versions        what the registry of MLflow holds about a model: files, aliases, events
 gate            named checks before a promotion; anything missing refuses
 gate_checks     the gate's own checks by name, each fetching what it needs itself
@@ -24,6 +28,7 @@ predictions     the SQL log of predictions, outcomes, metrics, alerts, experimen
 drift           has the current sample moved away from the reference?
 performance     metrics with intervals, per window and group
 curves          the points behind the pictures of a model, with bands
+importance      what a model loses when a column is shuffled
 segments        how a model does in parts of the portfolio
 profiles        what is in a table, ready for JSON
 business        profit, cut-offs, the cost model

@@ -214,7 +214,8 @@ def _limits(
     variance, alone = draws.var(axis=0, ddof=1), value * (1 - value)
     np.divide(alone, variance, out=rows, where=(variance > 0) & (alone > 0))
     rows = np.clip(rows, 1.0, most)
-    return proportion_confint(value * rows, rows, alpha=1 - confidence, method="wilson")
+    low, high = proportion_confint(value * rows, rows, alpha=1 - confidence, method="wilson")
+    return np.minimum(low, value), np.maximum(high, value)  # at 0 and 1 they meet but for rounding
 
 
 def _both_classes(outcome: ArrayLike, probability: ArrayLike, what: str) -> tuple[Floats, Floats]:

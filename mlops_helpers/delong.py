@@ -5,20 +5,27 @@ or more correlated receiver operating characteristic curves", Biometrics 44(3), 
 computation by midranks is that of X. Sun and W. Xu (2014), IEEE Signal Processing Letters 21(11),
 1389-1393.
 
-The intervals are normal ones, which hold only with enough loans of both classes: with five defaults
-and an AUC of 0.75 the 95 % interval covers 83 %, and a score by chance lies "surely" above 0.5 in
-7 % instead of 2.5 % of the samples. Below `MIN_PER_CLASS` the limits are therefore NaN.
+The interval of one AUC is normal on the logit scale (M. S. Pepe 2003, *The Statistical Evaluation
+of Medical Tests for Classification and Prediction*): with 20 defaults and an AUC of 0.9 it covers
+about 93 % where the plain one covers 90 %. Those of differences are plain. Both hold only with
+enough loans of both classes: with five defaults and an AUC of 0.75 the plain 95 % interval covers
+83 %, and a score by chance lies "surely" above 0.5 in 7 % instead of 2.5 % of the samples. Below
+`MIN_PER_CLASS` the limits are therefore NaN.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 from mlops_helpers.business import Interval
+from mlops_helpers.two_samples import wilson
 
-__all__ = ["MIN_PER_CLASS", "auc_difference", "auc_drop", "auc_interval"]
+__all__ = ["MIN_PER_CLASS", "auc_contrast", "auc_difference", "auc_drop", "auc_interval"]
 
 MIN_PER_CLASS = 20
 """Defaults, and repaid loans, that each sample needs before there is an interval."""
@@ -27,11 +34,25 @@ FloatArray = NDArray[np.float64]
 
 
 def auc_interval(outcome: ArrayLike, score: ArrayLike, *, confidence: float = 0.95) -> Interval:
-    """AUC of one score with its DeLong interval, cut at 0 and 1; no limits with few of a class."""
+    """AUC of one score with DeLong's interval on the logit scale; no limits with few of a class.
+
+    A perfect ranking (AUC 1, or 0) has no variance to go by. Its interval is Wilson's, for as many
+    rows as the rarer class has: an AUC's variance is at most that of a rate among so many (Z. W.
+    Birnbaum and O. M. Klose 1957, Annals of Mathematical Statistics 28, 933-945).
+    """
     auc, covariance = _aucs(outcome, score)
     found = _normal(float(auc[0]), float(covariance[0, 0]), np.size(outcome), confidence)
-    low, high = np.clip([found.low, found.high], 0.0, 1.0)  # NaN stays NaN
-    return Interval(found.value, float(low), float(high), found.n)
+    if not found.known:
+        return found
+    if 0 < found.value < 1:
+        scale = found.value * (1 - found.value)  # the slope of the logistic curve
+        reach = (found.high - found.value) / scale
+        low, high = special.expit(special.logit(found.value) + np.array([-reach, reach]))
+        return Interval(found.value, float(low), float(high), found.n)
+    positive = int(np.sum(np.asarray(outcome) == 1))
+    rarer = min(positive, found.n - positive)
+    rate = wilson(pd.Series(np.full(rarer, found.value)), 1 - confidence)
+    return Interval(found.value, rate.low, rate.high, found.n)
 
 
 def auc_difference(
@@ -42,9 +63,27 @@ def auc_difference(
     Identical rankings give a difference of exactly 0 with an interval of no width. With fewer than
     `MIN_PER_CLASS` of a class there are no limits.
     """
-    auc, covariance = _aucs(outcome, champion, challenger)
-    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    return _normal(float(auc[1] - auc[0]), float(variance), np.size(outcome), confidence)
+    return auc_contrast(outcome, [champion, challenger], [-1.0, 1.0], confidence=confidence)
+
+
+def auc_contrast(
+    outcome: ArrayLike,
+    scores: Sequence[ArrayLike],
+    weights: ArrayLike,
+    *,
+    confidence: float = 0.95,
+) -> Interval:
+    """The sum of the AUCs of several scores on the same rows, each times its weight.
+
+    Weights (1, -1/2, -1/2) give by how much the first AUC is above the mean of two others. With
+    fewer than `MIN_PER_CLASS` of a class there are no limits.
+    """
+    auc, covariance = _aucs(outcome, *scores)
+    times = np.asarray(weights, dtype=float)
+    if times.shape != auc.shape:
+        raise ValueError(f"{auc.size} scores and {times.size} weights. Give one weight a score.")
+    variance = float(times @ covariance @ times)
+    return _normal(float(times @ auc), variance, np.size(outcome), confidence)
 
 
 def auc_drop(

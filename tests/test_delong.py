@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from mlops_helpers.delong import MIN_PER_CLASS, auc_difference, auc_drop, auc_interval
+from mlops_helpers.delong import MIN_PER_CLASS, auc_contrast, auc_difference, auc_drop, auc_interval
 from tests.two_models import scored
 
 
@@ -127,3 +127,18 @@ def test_confidence_is_a_share():
     """Percent is refused."""
     with pytest.raises(ValueError, match="confidence is 95"):
         auc_interval([0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4], confidence=95)
+
+
+def test_a_contrast_is_a_weighted_sum_of_areas():
+    """The first area above the mean of two others; a wrong number of weights is an error."""
+    rng = np.random.default_rng(11)
+    outcome = (rng.random(400) < 0.3).astype(int)
+    scores = [rng.normal(size=400) + shift * outcome for shift in (1.5, 0.5, 0.2)]
+    areas = [auc_interval(outcome, score).value for score in scores]
+    found = auc_contrast(outcome, scores, [1, -0.5, -0.5])
+    assert found.value == pytest.approx(areas[0] - (areas[1] + areas[2]) / 2)
+    assert found.low < found.value < found.high
+    alone = auc_contrast(outcome, scores[:1], [1])
+    assert alone.low == pytest.approx(auc_interval(outcome, scores[0]).low)
+    with pytest.raises(ValueError, match=r"3 scores and 2 weights\. Give one weight a score"):
+        auc_contrast(outcome, scores, [1, -1])
