@@ -1,0 +1,99 @@
+"""Limits of a version that follow from what is recorded about it, each as a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from mlops_helpers.cards.facts import CardFacts
+
+__all__ = ["DAYS_OF_A_YEAR", "found_limits"]
+
+DAYS_OF_A_YEAR = 365
+MOST_NAMED = 8
+"""Groups named in one sentence; of more, the number is told."""
+
+
+def found_limits(facts: CardFacts) -> list[str]:
+    """What the stores say against trusting this version further than they reach."""
+    parts = (_records, _gate, _span, _columns, _calibration, _groups)
+    return [sentence for part in parts for sentence in part(facts)]
+
+
+def _records(facts: CardFacts) -> Iterator[str]:
+    for what in facts.unreadable:
+        yield f"Could not be read, so nothing is said from it: {what}."
+
+
+def _gate(facts: CardFacts) -> Iterator[str]:
+    gate = facts.version_tags.get("gate")
+    if gate is None:
+        yield "No gate has judged this version. It must not serve before one has."
+    elif gate != "passed":
+        yield f"The gate did not let this version pass ({gate})."
+
+
+def _span(facts: CardFacts) -> Iterator[str]:
+    found = [facts.tags.get(f"train_{end}") for end in ("from", "until")]
+    if None in found:
+        yield "The time span of the training rows is not recorded."
+        return
+    first, last = (pd.Timestamp(end) for end in found)
+    days = (last - first).days + 1
+    yield (
+        f"Trained on {days:,} days of applications, {first:%Y-%m-%d} to {last:%Y-%m-%d}. "
+        "It knows no other times" + (", and no whole year." if days < DAYS_OF_A_YEAR else ".")
+    )
+
+
+def _columns(facts: CardFacts) -> Iterator[str]:
+    profile = facts.profile or {}
+    rows, columns = profile.get("rows"), profile.get("columns", {})
+    if not rows or not columns:
+        yield "Which columns were empty in training is not recorded."
+        return
+    features = facts.tags.get("features", ", ".join(columns)).split(", ")
+    missing = {name: columns[name].get("missing", 0) for name in features if name in columns}
+    if empty := sorted(name for name, count in missing.items() if count == rows):
+        yield f"Empty in all training rows, so without any influence: {', '.join(empty)}."
+    if some := {name: n / rows for name, n in missing.items() if 0 < n < rows}:
+        told = ", ".join(f"{name} ({share:.1%})" for name, share in sorted(some.items()))
+        yield f"Empty in some training rows, where something had to be put in its place: {told}."
+
+
+def _calibration(facts: CardFacts) -> Iterator[str]:
+    low, high = (facts.metrics.get(f"holdout_calibration_intercept_{e}") for e in ("low", "high"))
+    if low is None or high is None:
+        return
+    if high < 0:
+        yield "On the holdout its probabilities were too high on average: fewer loans defaulted."
+    elif low > 0:
+        yield "On the holdout its probabilities were too low on average: more loans defaulted."
+
+
+def _groups(facts: CardFacts) -> Iterator[str]:
+    table = facts.segments
+    if table is None:
+        yield "How it does in groups of applicants is not recorded."
+        return
+    small = table[table["auc_low"].isna() | table["auc_high"].isna()]
+    if len(small):
+        yield f"Too few loans to judge the ranking in a group of its own: {_named(small)}."
+    low, high = table["observed_to_expected_low"], table["observed_to_expected_high"]
+    off = table[(low > 1) | (high < 1)]
+    if len(off):
+        yield (
+            f"Groups in which the defaults differ from the sum of the probabilities by more than "
+            f"luck explains (95 %; of {int(low.notna().sum())} intervals, some miss by chance): "
+            f"{_named(off)}."
+        )
+
+
+def _named(groups: pd.DataFrame) -> str:
+    names = [
+        f"{row.segment} {row.group} ({row.n:,.0f} loans, {row.defaults:,.0f} defaults)"
+        for row in groups.head(MOST_NAMED).itertuples()
+    ]
+    more = len(groups) - len(names)
+    return ", ".join(names) + (f", and {more} more" if more else "")
