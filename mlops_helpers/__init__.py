@@ -23,6 +23,7 @@ gate_figures    checks of what a model is worth, with uncertainty
 gate_policy     the limits of the gate
 gate_subject    a version as the gate sees it
 registry        versions, aliases, the promotion gate, rollback (MLflow)
+cards           a model card for a version, written from what the stores say (MLflow)
 scoring         a model and applications in, prediction rows out
 predictions     the SQL log of predictions, outcomes, metrics, alerts, experiments
 drift           has the current sample moved away from the reference?

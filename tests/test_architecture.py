@@ -33,7 +33,10 @@ SHOWN = ("plots", "dashboard")  # see tidy frames only
 
 # Outside systems: the packages each is reached through, and the modules that may reach it.
 SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
-    "MLflow": ({"mlflow"}, {"tracking", "runs", "registry", "versions"}),
+    "MLflow": (
+        {"mlflow"},
+        {"tracking", "runs", "comparing", "search", "registry", "versions", "cards.facts"},
+    ),
     "SQL": (
         {"sqlalchemy", "psycopg"},
         {"predictions", "tables", "sql_frames", "log_summaries", "log_outcomes"},
@@ -46,7 +49,7 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "model files": ({"skops", "joblib", "pickle"}, {"model_files"}),
     "command line": ({"click"}, {"__main__"}),
-    "pages": ({"jinja2"}, {"report"}),
+    "pages": ({"jinja2"}, {"report", "cards.rendering"}),
     "network": (
         {"http", "urllib", "socket", "smtplib", "requests", "httpx", "aiohttp", "fastapi"},
         {"doctor"},
