@@ -54,7 +54,7 @@ def content_digest(frame: pd.DataFrame) -> str:
 def flat_parameters(pipeline: Pipeline) -> dict[str, str]:
     """Every plain setting of every step, as `step__setting`; the steps themselves are left out."""
     plain = (str, int, float, bool, type(None))
-    return {n: str(v) for n, v in pipeline.get_params().items() if isinstance(v, plain)}
+    return {n: _short(v) for n, v in pipeline.get_params().items() if isinstance(v, plain)}
 
 
 def flat_settings(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -36,23 +36,33 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.pipeline import Pipeline
 
+from mlops_helpers.candidates import checked_name
 from mlops_helpers.data import FEATURES, NUMERIC, TARGET, Split
 from mlops_helpers.features import as_features
 from mlops_helpers.provenance import PACKAGES, content_digest
 
 __all__ = [
+    "EXPERIMENT",
+    "KIND",
     "MODEL_FILE",
+    "PARENT",
     "SAMPLE_FILE",
     "SIGNATURE",
     "StoredModel",
     "artifact_folder",
     "connect",
+    "experiment_id",
     "log_data",
     "log_model",
     "log_numbers",
     "log_sample",
 ]
 
+EXPERIMENT = "credit-risk"
+PARENT = "mlflow.parentRunId"
+"""Tag of a run within another, which the MLflow UI shows below it."""
+KIND = "kind"
+"""Tag of a run that is no trained candidate: "search"."""
 SAMPLE_FILE = "evidence/sample.json"
 """Artifact of a run: rows of the holdout with the probabilities the fitted pipeline gave them."""
 MODEL_FILE = "model.skops"
@@ -80,6 +90,19 @@ def connect(tracking_uri: str) -> MlflowClient:
         if logger.level in (logging.NOTSET, logging.INFO):
             logger.setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
+    """The experiment's id; it is made, with its artifacts at `location`, if there is none."""
+    found = client.get_experiment_by_name(checked_name(name, "experiment"))
+    if found is None:
+        return client.create_experiment(name, location)
+    if found.lifecycle_stage != "active":
+        raise ValueError(
+            f"experiment == {name!r} was deleted and its name is still taken. Restore it, or "
+            "choose another name."
+        )
+    return found.experiment_id
 
 
 @contextmanager
@@ -120,7 +143,7 @@ def log_data(client: MlflowClient, run_id: str, split: Split) -> None:
     inputs = []
     for context, rows in (("train", split.train), ("holdout", split.holdout)):
         profile = {
-            "rows": len(rows),
+            "num_rows": len(rows),  # this name is the one that MLflow's page shows
             "defaults": int(rows[TARGET].sum()),
             "applied_from": rows["applied_at"].min().isoformat(),
             "applied_until": rows["applied_at"].max().isoformat(),

@@ -2,45 +2,51 @@
 
 Everything goes through an `MlflowClient` with an explicit address: nothing here sets MLflow's
 global tracking address or active run, so a notebook's own MLflow calls are left alone and two
-trainings may run at once. A run of this module holds: parameters, cross-validated and held-out
-metrics, data (digest, rows, time span), the model (skops) with signature and input example,
-sample rows with the predictions made for them, and the pictures it was given to draw.
+trainings may run at once. `training` measures, `provenance` says where the run comes from,
+`evidence` makes its tables and pictures, `runs` knows how MLflow wants it all stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from sklearn.base import ClassifierMixin, clone
-from sklearn.model_selection import TimeSeriesSplit
+from mlflow.exceptions import MlflowException
 from sklearn.pipeline import Pipeline
 
-from mlops_helpers.data import TARGET, Split
-from mlops_helpers.features import build_pipeline
+from mlops_helpers.business import CostModel
+from mlops_helpers.candidates import Candidate
+from mlops_helpers.comparing import all_runs, compare_runs
+from mlops_helpers.data import Split
+from mlops_helpers.evidence import Figure, standard_tables
 from mlops_helpers.model_files import read_model, types_to_vouch
-from mlops_helpers.performance import evaluate
-from mlops_helpers.provenance import content_digest, flat_parameters, origin_tags
+from mlops_helpers.profiles import data_profile
+from mlops_helpers.provenance import content_digest, flat_parameters, flat_settings, origin_tags
 from mlops_helpers.runs import (
+    EXPERIMENT,
     MODEL_FILE,
     SAMPLE_FILE,
     SIGNATURE,
     artifact_folder,
     connect,
+    experiment_id,
     log_data,
     log_model,
     log_numbers,
     log_sample,
 )
+from mlops_helpers.training import Trained, fit_and_measure, one_thread, ready
 
 __all__ = [
     "EXPERIMENT",
     "MODEL_FILE",
+    "PROFILE_FILE",
     "SAMPLE_FILE",
     "SIGNATURE",
     "Candidate",
@@ -53,29 +59,24 @@ __all__ = [
     "train_and_log",
 ]
 
-EXPERIMENT = "credit-risk"
-FOLDS = 4
-
-Draw = Callable[[pd.DataFrame], Any]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A name for the comparison and the unfitted estimator behind the shared features."""
-
-    name: str
-    estimator: ClassifierMixin
+PROFILE_FILE = "data/profile.json"
+"""Artifact of a run: `profiles.data_profile` of "train" and of "holdout"."""
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What `train_and_log` leaves: where the run is, and its metrics by name."""
+    """What `train_and_log` leaves: where the run is, and its metrics by name.
+
+    `metrics` are the same for the same rows, settings and seed; `timings` never are.
+    """
 
     run_id: str
     name: str
     model_uri: str
     metrics: dict[str, float]
     data_digest: str
+    timings: dict[str, float]
+    cutoff: float
 
 
 def train_and_log(
@@ -87,144 +88,141 @@ def train_and_log(
     artifact_location: str | None = None,
     experiment: str = EXPERIMENT,
     tags: Mapping[str, str] | None = None,
-    figures: Mapping[str, Draw] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    figures: Mapping[str, Figure] | None = None,
+    costs: CostModel | None = None,
 ) -> TrainedRun:
     """Fit `candidate` on `split.train`, measure it on `split.holdout`, log it; returns the record.
 
     `seed` becomes the estimator's `random_state` where it has one that is unset, and seeds the
     intervals. `artifact_location` is used when the experiment is new; leave it None for a server.
-    `figures` maps a name to a function from the holdout (columns `default`, `probability`) to a
-    matplotlib Axes or Figure, such as those of `mlops_helpers.plots`; each becomes a PNG.
-    Metrics: `cv_auc_mean`, `cv_auc_sd` over time-ordered folds of the training rows, and for each
-    metric of `performance.evaluate` `holdout_<metric>`, `…_low`, `…_high` (95 %).
-    Raises UntrustedTypeError if the fitted model holds a type nobody reviewed; a run that fails is
-    marked FAILED in the store.
+    `settings` may be nested and are stored flat, see `provenance.flat_settings`. The metrics are
+    those of `training.fit_and_measure`; profit and cut-off are those of `costs`.
+    Artifacts: the model, sample rows with their predictions, `data/profile.json`, the tables of
+    `evidence.standard_tables` as `tables/<name>.csv`, and for each of `figures` (such as those of
+    `evidence.standard_figures`) `figures/<name>.png` with its frame in `tables/<name>.csv`.
+
+    Raises ValueError or TypeError for names, settings and rows that cannot be used, before
+    anything is stored, and UntrustedTypeError if the fitted model holds a type nobody reviewed. A
+    run that fails after it was made is marked FAILED in the store.
     """
-    client = connect(tracking_uri)
-    pipeline = build_pipeline(_seeded(candidate.estimator, seed))
-    train = split.train.sort_values("applied_at", kind="stable")
+    costs = costs or CostModel()
+    pipeline, train = ready(candidate, split.train, seed)
     split = split._replace(train=train)
-    digest = content_digest(train)
-    where = _experiment_id(client, experiment, artifact_location)
+    parameters = _parameters(pipeline, seed, costs, settings or {})
+    _check_figures(figures or {})
+    client = connect(tracking_uri)
+    where = experiment_id(client, experiment, artifact_location)
     run_id = client.create_run(where, run_name=candidate.name).info.run_id
     try:
-        scores = _fold_aucs(pipeline, train, seed)
-        pipeline.fit(train, train[TARGET])
-        trusted = types_to_vouch(pipeline)
-        scored = split.holdout.assign(probability=pipeline.predict_proba(split.holdout)[:, 1])
-        metrics = _fold_metrics(scores) | _holdout_metrics(scored, seed)
-        parameters = flat_parameters(pipeline) | {"seed": str(seed)}
-        labels = origin_tags(split, digest) | dict(tags or {})
-        log_numbers(client, run_id, metrics, parameters, labels)
-        log_data(client, run_id, split)
-        client.set_tag(run_id, "sample_sha256", log_sample(client, run_id, scored))
-        for name, draw in (figures or {}).items():
-            drawn = draw(scored)
-            client.log_figure(run_id, getattr(drawn, "figure", drawn), f"figures/{name}.png")
-        model = log_model(client, where, run_id, pipeline, trusted, train, parameters)
-        client.set_tag(run_id, "model_sha256", model.sha256)
+        with one_thread():
+            trained = fit_and_measure(pipeline, split, seed=seed, costs=costs)
+            digest = content_digest(split.train)
+            trusted = types_to_vouch(pipeline)
+            labels = dict(tags or {}) | origin_tags(split, digest)
+            labels |= {"cutoff_from": trained.cutoff_from}
+            parameters["cutoff"] = f"{trained.cutoff:.6g}"
+            log_numbers(client, run_id, trained.metrics | trained.timings, parameters, labels)
+            log_data(client, run_id, split)
+            client.set_tag(run_id, "sample_sha256", log_sample(client, run_id, trained.scored))
+            _log_evidence(client, run_id, split, trained, figures or {}, seed)
+            model = log_model(client, where, run_id, pipeline, trusted, train, parameters)
+            client.set_tag(run_id, "model_sha256", model.sha256)
     except BaseException:
         client.set_terminated(run_id, status="FAILED")
         raise
     client.set_terminated(run_id)
-    return TrainedRun(run_id, candidate.name, model.uri, metrics, digest)
-
-
-def compare_runs(
-    tracking_uri: str, experiment: str = EXPERIMENT, *, metric: str = "auc"
-) -> pd.DataFrame:
-    """The newest finished run of each name in an experiment, best first by `holdout_<metric>`.
-
-    Columns: `name, value, low, high` of that metric on the holdout (as `plots.metric_comparison`
-    takes them), `cv_auc_mean, cv_auc_sd, brier, default_rate, rows_holdout, train_until, run_id`.
-    Empty, with these columns, if the experiment does not exist. For `brier` and `log_loss`
-    the lowest is the best.
-    """
-    client = connect(tracking_uri)
-    found = client.get_experiment_by_name(experiment)
-    rows = []
-    runs = _finished(client, found.experiment_id) if found else []
-    newest: dict[str, Run] = {}
-    for run in runs:  # newest first
-        newest.setdefault(run.info.run_name, run)
-    for run in newest.values():
-        got, head = run.data.metrics, f"holdout_{metric}"
-        rows.append(
-            {
-                "name": run.info.run_name,
-                "value": got.get(head, np.nan),
-                "low": got.get(f"{head}_low", np.nan),
-                "high": got.get(f"{head}_high", np.nan),
-                "cv_auc_mean": got.get("cv_auc_mean", np.nan),
-                "cv_auc_sd": got.get("cv_auc_sd", np.nan),
-                "brier": got.get("holdout_brier", np.nan),
-                "default_rate": got.get("holdout_default_rate", np.nan),
-                "rows_holdout": got.get("holdout_n", np.nan),
-                "train_until": run.data.tags.get("train_until"),
-                "run_id": run.info.run_id,
-            }
-        )
-    columns = ["name", "value", "low", "high", "cv_auc_mean", "cv_auc_sd", "brier"]
-    columns += ["default_rate", "rows_holdout", "train_until", "run_id"]
-    frame = pd.DataFrame(rows, columns=columns)
-    lowest_first = metric in ("brier", "log_loss")
-    return frame.sort_values(["value", "name"], ascending=[lowest_first, True], ignore_index=True)
-
-
-def _finished(client: MlflowClient, experiment_id: str) -> list[Run]:
-    order = ["attributes.start_time DESC"]
-    return client.search_runs([experiment_id], "attributes.status = 'FINISHED'", order_by=order)
+    return TrainedRun(
+        run_id,
+        candidate.name,
+        model.uri,
+        trained.metrics,
+        digest,
+        trained.timings,
+        trained.cutoff,
+    )
 
 
 def load_logged(run: TrainedRun | str, *, tracking_uri: str) -> Pipeline:
-    """The fitted pipeline that a run (or its id) stored, read with reviewed types only."""
+    """The fitted pipeline that a run (or its id) stored, read with reviewed types only.
+
+    Raises LookupError for a run that does not exist, naming the nearest, or that stored no model.
+    """
     client = connect(tracking_uri)
-    outputs = client.get_run(run if isinstance(run, str) else run.run_id).outputs
-    if outputs is None or not outputs.model_outputs:
-        raise LookupError(f"{run} logged no model. Train it with train_and_log.")
-    logged = client.get_logged_model(outputs.model_outputs[-1].model_id)
+    found = _run(client, run if isinstance(run, str) else run.run_id)
+    if found.outputs is None or not found.outputs.model_outputs:
+        raise LookupError(f"run {found.info.run_id} logged no model. Train it with train_and_log.")
+    logged = client.get_logged_model(found.outputs.model_outputs[-1].model_id)
     with artifact_folder(logged.artifact_location, tracking_uri=tracking_uri) as folder:
         return read_model(folder / MODEL_FILE)
 
 
-def _seeded(estimator: ClassifierMixin, seed: int) -> ClassifierMixin:
-    fresh = clone(estimator)
-    unset = {"random_state": None}.items() <= fresh.get_params(deep=False).items()
-    return fresh.set_params(random_state=seed) if unset else fresh
-
-
-def _experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
-    found = client.get_experiment_by_name(name)
-    return found.experiment_id if found else client.create_experiment(name, location)
-
-
-def _fold_aucs(pipeline: Pipeline, train: pd.DataFrame, seed: int) -> list[float]:
-    """AUC of each time-ordered fold: fitted on what came before, measured on what follows."""
-    aucs = []
-    for before, after in TimeSeriesSplit(FOLDS).split(train):
-        past, later = train.iloc[before], train.iloc[after]
-        if past[TARGET].nunique() < 2:
-            continue
-        probability = clone(pipeline).fit(past, past[TARGET]).predict_proba(later)[:, 1]
-        table = evaluate(later[TARGET], probability, seed=seed, n_boot=0).set_index("metric")
-        aucs.append(float(table.loc["auc", "value"]))
-    return [auc for auc in aucs if np.isfinite(auc)]
-
-
-def _fold_metrics(aucs: list[float]) -> dict[str, float]:
-    found = {"cv_folds": float(len(aucs))}
-    if len(aucs) > 1:
-        found |= {"cv_auc_mean": float(np.mean(aucs)), "cv_auc_sd": float(np.std(aucs, ddof=1))}
-    return found
-
-
-def _holdout_metrics(scored: pd.DataFrame, seed: int) -> dict[str, float]:
-    found = {}
-    for row in evaluate(scored[TARGET], scored["probability"], seed=seed).itertuples():
-        bounds = (
-            {"": row.value}
-            if row.metric == "n"
-            else {"": row.value, "_low": row.low, "_high": row.high}
+def _parameters(
+    pipeline: Pipeline, seed: int, costs: CostModel, settings: Mapping[str, Any]
+) -> dict[str, str]:
+    """All parameters of a run but the cut-off; ValueError for a setting that is ours."""
+    ours = flat_parameters(pipeline) | flat_settings({"seed": seed, "costs": vars(costs)})
+    given = flat_settings(settings)
+    if taken := sorted(given.keys() & {*ours, "cutoff"}):
+        raise ValueError(
+            f"settings name {taken}, which every run records by itself. Rename or leave them out."
         )
-        found |= {f"holdout_{row.metric}{end}": float(v) for end, v in bounds.items()}
-    return {name: value for name, value in found.items() if np.isfinite(value)}
+    return ours | given
+
+
+def _check_figures(figures: Mapping[str, Figure]) -> None:
+    for name, figure in figures.items():
+        if not re.fullmatch(r"\w[\w-]{0,99}", name):
+            raise ValueError(
+                f"the figure {name!r} becomes a file name: must be 1 to 100 letters, digits, _ or "
+                "-, and begin with no -. Rename it."
+            )
+        if not isinstance(figure, Figure):
+            raise TypeError(
+                f"the figure {name!r} is a {type(figure).__name__}, must be an evidence.Figure: "
+                "Figure(compute, draw), where compute makes a frame of the scored holdout and "
+                "draw draws that frame."
+            )
+
+
+def _log_evidence(
+    client: MlflowClient,
+    run_id: str,
+    split: Split,
+    trained: Trained,
+    figures: Mapping[str, Figure],
+    seed: int,
+) -> None:
+    """Profile, tables and pictures of a run."""
+    profile = {name: data_profile(part) for name, part in split._asdict().items()}
+    client.log_text(run_id, json.dumps(profile, allow_nan=False, indent=1), PROFILE_FILE)
+    tables = standard_tables(trained.pipeline, trained.scored, seed=seed)
+    tables |= {
+        name: figure.compute(trained.scored) for name, figure in figures.items() if figure.compute
+    }
+    for name, table in tables.items():
+        client.log_text(run_id, table.to_csv(index=False), f"tables/{name}.csv")
+    for name, figure in figures.items():
+        if name not in tables:
+            raise LookupError(
+                f"the figure {name!r} computes nothing and no table has its name; there are "
+                f"{sorted(tables)}. Give it a compute."
+            )
+        drawn = figure.draw(tables[name])
+        client.log_figure(run_id, getattr(drawn, "figure", drawn), f"figures/{name}.png")
+
+
+def _run(client: MlflowClient, run_id: str) -> Run:
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        known = {r.info.run_id: r.info.run_name for r in all_runs(client)}
+        names = {name: key for key, name in known.items()}
+        near = difflib.get_close_matches(run_id, [*known, *names], n=1, cutoff=0.5)
+        key = names.get(near[0], near[0]) if near else ""
+        hint = f" The nearest is {key} ({known[key]})." if near else ""
+        raise LookupError(
+            f"run {run_id!r} does not exist.{hint} compare_runs lists the finished ones."
+        ) from error
