@@ -28,8 +28,8 @@ class GatePolicy:
 
     margin: float = 0.02
     level: float = 2.0
-    slope_low: float = 0.7
-    slope_high: float = 1.4
+    slope_low: float = 0.75
+    slope_high: float = 1.33
     slope_reach: float = 0.5
     segment_margin: float = 0.05
     profit_margin: float = 75.0
