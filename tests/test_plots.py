@@ -37,6 +37,49 @@ CALIBRATION = pd.DataFrame(
         "n": [500, 90],
     }
 )
+PRECISION = pd.DataFrame({"model": "a", "recall": [0.5, 0.75, 1.0], "precision": [0.8, 0.5, 0.2]})
+GAIN = pd.DataFrame(
+    {
+        "model": "a",
+        "share": [0.0, 0.2, 0.4, 1.0],
+        "found": [0.0, 0.5, 0.8, 1.0],
+        "perfect": [0.0, 1.0, 1.0, 1.0],
+        "random": [0.0, 0.2, 0.4, 1.0],
+    }
+)
+CONFUSION = pd.DataFrame(
+    {
+        "actual": ["repaid", "repaid", "defaulted", "defaulted"],
+        "decided": ["approve", "decline"] * 2,
+        "n": [1600, 400, 30, 70],
+        "share": [0.8, 0.2, 0.3, 0.7],
+        "low": [0.78, 0.18, 0.22, 0.6],
+        "high": [0.82, 0.22, 0.4, 0.78],
+        "cutoff": 0.125,
+    }
+)
+IMPORTANCE = pd.DataFrame(
+    {
+        "feature": ["age", "annual_income"],
+        "value": [0.004, 0.05],
+        "low": [-0.002, 0.03],
+        "high": [0.01, 0.07],
+    }
+)
+SEGMENTS = pd.DataFrame(
+    {
+        "segment": ["home_ownership", "home_ownership", "age"],
+        "group": ["rent", "own", "unknown"],
+        "n": [1200, 300, 40],
+        "defaults": [150, 20, 3],
+        "observed_to_expected": [1.5, 0.9, 1.2],
+        "observed_to_expected_low": [1.2, 0.6, 0.3],
+        "observed_to_expected_high": [1.9, 1.3, 9.0],
+        "auc": [0.7, 0.6, np.nan],
+        "auc_low": [0.65, 0.48, np.nan],
+        "auc_high": [0.75, 0.72, np.nan],
+    }
+)
 SCORES = pd.DataFrame(
     {
         "model_version": [1, 1, 2, 2],
@@ -92,6 +135,11 @@ FIGURES = {
     "metric_comparison": METRICS,
     "roc": ROC,
     "calibration": CALIBRATION,
+    "precision_recall": PRECISION,
+    "gain": GAIN,
+    "confusion": CONFUSION,
+    "importance": IMPORTANCE,
+    "segments": SEGMENTS,
     "score_histogram": SCORES,
     "monthly_rate": RATE,
     "drift": DRIFT,
@@ -170,9 +218,111 @@ def test_metric_comparison_draws_each_value_and_interval():
     assert lowest.get_title(loc="left") == "Dummy has the lowest loss: 0.500"
 
 
+def finding(ax):
+    """The title in one line."""
+    return ax.get_title(loc="left").replace("\n", " ")
+
+
+def bands(ax):
+    """Lowest and highest value of each band at each of its places."""
+    found = []
+    for band in ax.collections:
+        corners = pd.DataFrame(band.get_paths()[0].vertices, columns=["x", "y"])
+        found.append(corners.groupby("x")["y"].agg(["min", "max"]).to_numpy().tolist())
+    return found
+
+
 def test_roc_states_the_area():
-    """The title's area is the area under the points that were given."""
-    assert plots.roc(ROC).get_title(loc="left") == "A ranks best (0.750)"
+    """The title's area is the area under the points that were given, or the frame's own."""
+    assert finding(plots.roc(ROC)) == "A default ranks above a repaid loan in 75.0 % of pairs"
+    assert "76.0 % of pairs" in finding(plots.roc(ROC.assign(auc=0.76)))
+    two = pd.concat([ROC, ROC.assign(model="b", tpr=[0, 0.5, 1.0])])
+    assert finding(plots.roc(two)) == "A ranks best (0.750)"
+
+
+@pytest.mark.parametrize(
+    ("draw", "frame", "y"), [("roc", ROC, "tpr"), ("precision_recall", PRECISION, "precision")]
+)
+def test_a_band_is_drawn_where_its_limits_are_known(draw, frame, y):
+    """With low and high the curve has its band, and the axis says of how many per cent."""
+    low, high = (frame[y] - 0.1).tolist(), (frame[y] + 0.1).tolist()
+    ax = getattr(plots, draw)(frame.assign(low=low, high=high))
+    np.testing.assert_allclose(bands(ax), [list(zip(low, high, strict=True))])
+    assert "95 % band" in ax.get_ylabel()
+    assert bands(getattr(plots, draw)(frame)) == []
+    assert bands(getattr(plots, draw)(frame.assign(low=np.nan, high=np.nan))) == []
+
+
+def test_precision_recall_compares_with_flagging_everybody():
+    """The title reads the curve off at half of the defaults; models by average precision."""
+    title = finding(plots.precision_recall(PRECISION))
+    assert title.startswith("Where half of the defaults are found, 80.0 % of the flagged are")
+    assert "20.0 % by guessing" in title
+    scored = PRECISION.assign(average_precision=0.61)
+    two = pd.concat([scored, scored.assign(model="b", average_precision=0.64)])
+    assert finding(plots.precision_recall(two)) == "B has the highest average precision (0.640)"
+
+
+def test_gain_reads_off_the_riskiest():
+    """Found by the riskiest fifth, or the share that was asked for; the better of two models."""
+    assert finding(plots.gain(GAIN)) == "The riskiest 20 % hold 50.0 % of the defaults"
+    assert finding(plots.gain(GAIN, at=0.1)) == "The riskiest 10 % hold 25.0 % of the defaults"
+    ax = plots.gain(pd.concat([GAIN, GAIN.assign(model="b", found=[0.0, 0.6, 0.7, 1.0])]))
+    assert finding(ax) == "The riskiest 20 % by b hold 60.0 % of the defaults"
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["a", "b", "perfect", "random order"]
+
+
+def test_confusion_says_which_decisions_were_wrong():
+    """Count, share and interval in each cell, in words whether it was right, and hatched if not."""
+    ax = plots.confusion(CONFUSION.sample(frac=1, random_state=1))
+    written = texts(ax).replace("\n", " ")
+    assert "20.0 % of the row (wrong) 95 %: 18.0 % to 22.0 %" in written
+    assert "1,600" in written
+    assert sum(patch.get_hatch() == "//" for patch in ax.patches) == 2
+    title = "A cut-off of 12.5 % declines 70.0 % of the defaults and 20.0 % of the good loans"
+    assert finding(ax) == title
+    nobody = CONFUSION.assign(n=[5, 5, 0, 0], share=[0.5, 0.5, np.nan, np.nan])
+    assert "no such loans" in texts(plots.confusion(nobody))
+
+
+def test_importance_marks_what_cannot_be_told_from_nothing():
+    """Largest on top, hollow and hatched where the interval contains 0, and said in the title."""
+    ax = plots.importance(IMPORTANCE)
+    assert [bar.get_width() for bar in ax.patches] == [0.05, 0.004]
+    assert [bar.get_hatch() for bar in ax.patches] == [None, "//"]
+    title = "Annual income counts most: 0.050 of AUC; 1 of 2 not told from 0 (hatched)"
+    assert finding(ax) == title
+    few = plots.importance(IMPORTANCE.assign(low=np.nan, high=np.nan))
+    assert finding(few).startswith("No column can be told")
+
+
+def test_segments_draws_every_group_with_its_counts():
+    """A row each below its segment's name, filled where the interval misses 1, cut by an arrow."""
+    ax = plots.segments(SEGMENTS)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["rent", "own", "unknown"]
+    written = texts(ax)
+    assert all(words in written for words in ("home ownership", "150 of 1,200", "3 of 40"))
+    points = [line for line in ax.lines if line.get_marker() in base.MARKERS]
+    assert [line.get_xdata()[0] for line in points] == [1.5, 0.9, 1.2]
+    assert [line.get_markerfacecolor() == "white" for line in points] == [False, True, True]
+    arrows = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == ">"]
+    assert arrows == [ax.get_xlim()[1]]
+    assert finding(ax).startswith("Of 3 groups 1 default more often than predicted, 0 less")
+    assert finding(ax).endswith("furthest: home ownership rent, 1.50 times")
+    calm = plots.segments(SEGMENTS.assign(observed_to_expected_low=0.5))
+    assert finding(calm).startswith("None of 3 groups can be told")
+
+
+def test_segments_of_the_auc_keep_a_row_for_groups_with_too_few():
+    """A group without an AUC is said to have too few loans, not left out or drawn at zero."""
+    ax = plots.segments(SEGMENTS, metric="auc")
+    assert texts(ax).count("too few") == 1
+    points = [line.get_xdata()[0] for line in ax.lines if line.get_marker() in base.MARKERS]
+    assert points == [0.7, 0.6]
+    assert finding(ax) == "AUC from 0.600 (home ownership own) to 0.700 (home ownership rent)"
+    none = plots.segments(SEGMENTS.assign(auc=np.nan), metric="auc")
+    assert "no group has enough" in texts(none).replace("\n", " ")
 
 
 def test_calibration_counts_intervals_that_miss_the_line():

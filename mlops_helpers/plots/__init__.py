@@ -3,6 +3,8 @@
 ============  =====================================================================
 metrics       metric_comparison, monthly_rate
 scores        roc, calibration, score_histogram
+ranking       precision_recall, gain, confusion
+groups        importance, segments
 monitoring    drift, volume, latency
 incidents     alerts_by_severity, alerts_timeline
 experiments   traffic, power_curve, ab_effect
@@ -18,10 +20,12 @@ frame unless it is given; colour is never the only carrier.
 
 from mlops_helpers.plots.base import no_data
 from mlops_helpers.plots.experiments import ab_effect, power_curve, traffic
+from mlops_helpers.plots.groups import importance, segments
 from mlops_helpers.plots.incidents import alerts_by_severity, alerts_timeline
 from mlops_helpers.plots.metrics import metric_comparison, monthly_rate
 from mlops_helpers.plots.money import business_impact, profit_curve
 from mlops_helpers.plots.monitoring import drift, latency, volume
+from mlops_helpers.plots.ranking import confusion, gain, precision_recall
 from mlops_helpers.plots.registry import registry_status
 from mlops_helpers.plots.scores import calibration, roc, score_histogram
 from mlops_helpers.plots.showing import Picture, picture, show
@@ -33,17 +37,22 @@ __all__ = [
     "alerts_timeline",
     "business_impact",
     "calibration",
+    "confusion",
     "drift",
+    "gain",
+    "importance",
     "latency",
     "metric_comparison",
     "monthly_rate",
     "no_data",
     "picture",
     "power_curve",
+    "precision_recall",
     "profit_curve",
     "registry_status",
     "roc",
     "score_histogram",
+    "segments",
     "show",
     "traffic",
     "volume",

@@ -194,6 +194,19 @@ def errors(frame: pd.DataFrame) -> np.ndarray:
     return np.where(known, np.vstack([values - low, high - values]).clip(min=0), 0.0)
 
 
+def band(ax: Axes, rows: pd.DataFrame, x: str, number: int) -> None:
+    """The band from `low` to `high` behind the curve with this number, if the rows have one.
+
+    Its edges have the curve's own dashes, so that two bands can be told apart without colour.
+    """
+    if "low" not in rows or "high" not in rows or rows[["low", "high"]].isna().all(axis=None):
+        return
+    colour, line = COLOURS[number % len(COLOURS)], LINES[number % len(LINES)]
+    ax.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.13, linewidth=0)
+    for limit in ("low", "high"):
+        ax.plot(rows[x], rows[limit], color=colour, linewidth=0.8, linestyle=line, alpha=0.7)
+
+
 def dates(ax: Axes) -> None:
     """Date ticks that stay readable in a small panel."""
     locator = AutoDateLocator(minticks=3, maxticks=7)

@@ -15,6 +15,7 @@ from mlops_helpers.plots.base import (
     MARKERS,
     TICK,
     axes,
+    band,
     errors,
     finish,
     legend,
@@ -31,7 +32,11 @@ __all__ = ["calibration", "roc", "score_histogram"]
 
 
 def roc(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
-    """ROC curves, one line per `model` through its `fpr`, `tpr` points (shares from 0 to 1)."""
+    """ROC curves, one line per `model` through its `fpr`, `tpr` points (shares from 0 to 1).
+
+    With columns `low` and `high` each has its band. The area is the column `auc` where the frame
+    has it (a curve on a grid loses a little), else the area under the points.
+    """
     need(frame, ["model", "fpr", "tpr"], "roc")
     if frame.empty:
         return no_data(ax, "no ROC points")
@@ -39,7 +44,9 @@ def roc(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None
     areas: dict[str, float] = {}
     for number, (model, rows) in enumerate(frame.groupby("model", sort=False)):
         rows = rows.sort_values(["fpr", "tpr"])
-        areas[str(model)] = float(np.trapezoid(rows["tpr"], rows["fpr"]))
+        area = rows["auc"].iloc[0] if "auc" in rows else np.trapezoid(rows["tpr"], rows["fpr"])
+        areas[str(model)] = float(area)
+        band(ax, rows, "fpr", number)
         ax.plot(
             rows["fpr"],
             rows["tpr"],
@@ -53,11 +60,13 @@ def roc(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None
     legend(ax, loc="lower right", title="area under the curve", title_fontsize=TICK)
     best = max(areas, key=lambda name: areas[name])
     finding = f"{best[:1].upper()}{best[1:]} ranks best ({areas[best]:.3f})"
+    if len(areas) == 1:
+        finding = f"A default ranks above a repaid loan in {said(areas[best], '%')} of pairs"
     return finish(
         ax,
         title=title or finding,
         x="share of good loans flagged (false positives)",
-        y="share of defaults flagged (true positives)",
+        y="share of defaults flagged (true positives)" + (", 95 % band" if "high" in frame else ""),
         grid="both",
     )
 
