@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 
 from mlops_helpers.cards import LONGEST_DESCRIPTION, CardTexts, write_card
-from mlops_helpers.cards.facts import PROFILE_FILE, SEGMENTS_FILE, read_facts
+from mlops_helpers.cards.facts import SEGMENTS_FILE, read_facts
 from mlops_helpers.cards.limits import MOST_NAMED, found_limits
 from mlops_helpers.cards.rendering import Section, Table, as_html, as_markdown, escaped
 from mlops_helpers.cards.sections import ABSENT
 from mlops_helpers.profiles import data_profile
+from mlops_helpers.provenance import content_digest
 from mlops_helpers.registry import Registry, UnknownModelError
 from mlops_helpers.runs import connect
-from mlops_helpers.segments import segment_table
-from mlops_helpers.tracking import load_logged
+from mlops_helpers.tracking import PROFILE_FILE
 from tests.loans_on_record import make_record
 
 WHEN = pd.Timestamp("2023-12-01 09:30", tz="UTC")
@@ -30,13 +30,10 @@ names = (f"card {number}" for number in itertools.count())
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):
-    """Three runs in one store: `logistic` with all evidence, the others with less."""
+    """Three runs in one store; the training rows of `logistic` had no `age`."""
     made = make_record(tmp_path_factory.mktemp("cards"))
     client, run = connect(made.tracking_uri), made.runs["logistic"]
-    model = load_logged(run, tracking_uri=made.tracking_uri)
-    scored = made.split.holdout.assign(probability=model.predict_proba(made.split.holdout)[:, 1])
-    client.log_text(run.run_id, segment_table(scored).to_csv(index=False), SEGMENTS_FILE)
-    profile = data_profile(made.split.train.assign(age=np.nan))
+    profile = {"train": data_profile(made.split.train.assign(age=np.nan))}
     client.log_dict(run.run_id, profile, PROFILE_FILE)
     client.set_tag(run.run_id, "code_commit", "c0ffee-dirty")
     return made
@@ -124,7 +121,9 @@ def test_data_comes_from_the_runs_inputs(registry, record, champion):
     assert (loans, defaults) == (f"{len(train):,}", f"{train['default'].sum():,.0f}")
     assert rate == f"{train['default'].mean():.1%}"
     assert digest == record.runs["logistic"].data_digest
-    assert table["Holdout, later rows"][2] == f"{len(record.split.holdout):,}"
+    later = table["Holdout, later rows"]
+    assert later[2] == f"{len(record.split.holdout):,}"
+    assert later[-1] == content_digest(record.split.holdout)
 
 
 def test_version_role_gate_and_history(registry, champion):

@@ -21,12 +21,12 @@ from mlflow.entities import Run
 
 from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.registry import Registry, RegistryError, UnknownModelError
+from mlops_helpers.tracking import PROFILE_FILE
 from mlops_helpers.versions import HISTORY, Versions
 
 __all__ = ["CardFacts", "read_facts"]
 
 SEGMENTS_FILE = "tables/segments.csv"
-PROFILE_FILE = "data/profile.json"
 SEGMENT_COLUMNS = ("segment", "group", "n", "defaults", "default_rate", "mean_probability")
 SEGMENT_COLUMNS += ("auc", "auc_low", "auc_high")
 SEGMENT_COLUMNS += tuple(f"observed_to_expected{end}" for end in ("", "_low", "_high"))
@@ -40,7 +40,7 @@ class CardFacts:
 
     `parts` has an entry for `train` and `holdout` (rows, defaults, first and last application,
     digest), `checks` a row for each check of the gate, `history` the events of this version.
-    `version_tags` and `tags` are those of the version and of its run.
+    `profile` is that of the training rows; `version_tags` belong to the version, `tags` to its run.
     """
 
     model: str
@@ -74,7 +74,7 @@ def read_facts(registry: Registry, version: int) -> CardFacts:
         reader.unreadable.append(f"run {found.run_id}, which this version was made from")
     else:
         known = _of_run(run, versions.client, reader)
-        known["algorithm"] = run.data.tags.get("estimator") or _algorithm(registry, version, reader)
+        known["algorithm"] = _algorithm(registry, version, reader)
     checks = found.tags.get("gate_checks")
     return CardFacts(
         model=registry.name,
@@ -114,8 +114,10 @@ def _of_run(run: Run, client: MlflowClient, reader: _Reader) -> dict[str, Any]:
     for item in run.inputs.dataset_inputs if run.inputs else []:
         context = next((t.value for t in item.tags if t.key == "mlflow.data.context"), None)
         profile = reader.parse(f"the profile of the {context} rows", item.dataset.profile, _object)
+        source = reader.parse(f"the source of the {context} rows", item.dataset.source, _object)
         if context:
-            parts[context] = {**(profile or {}), "digest": item.dataset.digest}
+            digest = (source or {}).get("digest", item.dataset.digest)
+            parts[context] = {**(profile or {}), "digest": digest}
     return {
         "run_id": run.info.run_id,
         "name": run.info.run_name,
@@ -124,7 +126,7 @@ def _of_run(run: Run, client: MlflowClient, reader: _Reader) -> dict[str, Any]:
         "metrics": dict(run.data.metrics),
         "parts": parts,
         "segments": artifact(SEGMENTS_FILE, _segments),
-        "profile": artifact(PROFILE_FILE, _object),
+        "profile": artifact(PROFILE_FILE, _profile),
     }
 
 
@@ -157,6 +159,11 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise TypeError(f"a {type(found).__name__}, must be an object")
     return found
+
+
+def _profile(text: str) -> dict[str, Any]:
+    """The profile of the training rows."""
+    return _object(text)["train"]
 
 
 def _checks(text: str) -> pd.DataFrame:

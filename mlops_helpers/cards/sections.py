@@ -27,12 +27,10 @@ METRICS = {  # in this order; a metric that is not here comes after them under i
     "log_loss": ("Log loss", "lower is better"),
     "calibration_slope": ("Calibration slope", "1 is right; below 1 it is too sure"),
     "calibration_intercept": ("Calibration intercept", "0 is right; below 0 it expects too much"),
-    "profit": ("Profit per application", "dollars, at the cut-off below"),
-    "cutoff": ("Cut-off", "applications with a lower probability are approved"),
+    "profit": ("Profit per application", "dollars, approving below the cut-off of its settings"),
     "default_rate": ("Default rate observed", "share of the loans measured"),
     "n": ("Loans measured", "later than all training rows"),
 }
-NO_INTERVAL = ("cutoff", "n")
 
 
 def sections_of(facts: CardFacts, texts: CardTexts) -> list[Section]:
@@ -70,12 +68,13 @@ def _data(facts: CardFacts) -> Section:
     rows = []
     for part, name in (("train", "Training"), ("holdout", "Holdout, later rows")):
         known = facts.parts.get(part, {})
-        count, defaults = known.get("rows"), known.get("defaults")
+        count, defaults = known.get("num_rows", known.get("rows")), known.get("defaults")
         rate = f"{defaults / count:.1%}" if count and defaults is not None else None
-        digest = facts.tags.get("data_digest") if part == "train" else None
+        tagged = facts.tags.get("data_digest") if part == "train" else None
         cells = (
             *(_day(facts.tags.get(f"{part}_{end}")) for end in ("from", "until")),
-            _count(count), _count(defaults), rate, digest or known.get("digest"),
+            _count(count), _count(defaults), rate,
+            _agreed((tagged, known.get("digest"))),
         )  # fmt: skip
         rows.append((name, *(cell or ABSENT for cell in cells)))
     columns = ("Part", "First application", "Last", "Loans", "Defaults", "Default rate", "Digest")
@@ -92,7 +91,7 @@ def _metrics(facts: CardFacts) -> Section:
     for name in sorted(names, key=lambda n: (order.get(n, len(order)), n)):
         label, meaning = METRICS.get(name, (name, ABSENT))
         ends = [values.get(f"{name}{end}") for end in ("_low", "_high")]
-        shown = ["–", "–"] if name in NO_INTERVAL else [_figure(name, v) for v in ends]
+        shown = ["–", "–"] if name == "n" else [_figure(name, v) for v in ends]
         rows.append((label, _figure(name, values[name]), *shown, meaning))
     if not rows:
         return Section("Metrics", words=(f"Metrics on the holdout: {ABSENT}.",))
@@ -158,13 +157,16 @@ def _history(facts: CardFacts) -> Section:
 
 def _settings(facts: CardFacts) -> Section:
     own = {n.removeprefix("model__"): v for n, v in facts.settings.items() if n[:7] == "model__"}
-    if "seed" in facts.settings:
-        own["seed"] = facts.settings["seed"]
+    own |= {n: v for n, v in facts.settings.items() if n in ("seed", "cutoff") or "." in n}
     if not own:
-        return Section("Settings", words=(f"Settings of the algorithm: {ABSENT}.",))
+        return Section("Settings", words=(f"Settings: {ABSENT}.",))
     others = len(facts.settings) - len(own)
-    caption = f"Settings of the algorithm; {others} more, of the preparation, are in its run"
-    return Section("Settings", table=_pairs(caption, own, ("Setting", "Value")))
+    caption = (
+        f"Settings of algorithm and training; {others} more, of the preparation, are in its run"
+    )
+    origin = facts.tags.get("cutoff_from")
+    words = (f"Where the cut-off comes from: {origin}.",) if origin else ()
+    return Section("Settings", words=words, table=_pairs(caption, own, ("Setting", "Value")))
 
 
 def _origin(facts: CardFacts) -> Section:
@@ -218,7 +220,7 @@ def _percent(value: float | None) -> str:
 def _figure(name: str, value: float | None) -> str:
     if not _known(value):
         return ABSENT
-    if name in ("default_rate", "cutoff"):
+    if name == "default_rate":
         return f"{value:.1%}"
     return (
         f"{value:,.0f}" if name == "n" else f"{value:,.2f}" if name == "profit" else f"{value:.3f}"
