@@ -1,69 +1,78 @@
 """How good are the probabilities: metrics with intervals, per window and group, and before labels.
 
-Every metric here is a function of three arrays: the sorted probabilities and, for each, how
-many defaults and how many repayments stand behind it. One set of formulas therefore serves the
-point estimate (weights 0/1), the bootstrap (resampling counts) and the expectation before labels
-arrive (labels drawn from the probabilities themselves).
+Each metric has the interval that covers best on simulated loans whose truth is known
+(tests/benchmarks/coverage_metrics.py measures it): AUC and Gini DeLong's on the logit scale, KS and
+average precision a corrected bootstrap (`ranking_intervals`), Brier and log loss Student's with
+Johnson's correction for skewness, slope and intercept of the calibration a robust normal one
+(`calibration`), the default rate Wilson's.
 
-Source: B. Efron, *Bootstrap methods* (1979), percentile intervals; the area under the ROC curve
-as the Mann-Whitney probability, ties counted half (Hanley and McNeil, 1982); the interval of a
-rate is Wilson's (1927).
+Sources: E. R. DeLong et al. (1988), see `delong`; N. J. Johnson (1978), "Modified t tests and
+confidence intervals for asymmetrical populations", JASA 73, 536-544; E. B. Wilson (1927).
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
+from mlops_helpers.calibration import expected_recalibration, recalibration
+from mlops_helpers.delong import MIN_PER_CLASS, auc_interval
+from mlops_helpers.ranking_intervals import ranking_limits
 from mlops_helpers.two_samples import wilson
+from mlops_helpers.weighted_metrics import NAMES, RANKING, TINY, chunks, statistics
 
-RANKING = ("auc", "gini", "ks", "average_precision")
-"""Metrics that need both classes: missing (NaN) where only one is present."""
-METRICS = (*RANKING, "brier", "log_loss", "default_rate")
-MIN_PER_CLASS = 5
-"""With fewer rows of either class only the default rate gets an interval: others are fiction."""
-
-_CELLS = 2_000_000  # most resampling counts held at once: about 16 MB an array
-_TINY = 1e-15
-_KS, _RATE = METRICS.index("ks"), METRICS.index("default_rate")
+METRICS = (*NAMES, "calibration_slope", "calibration_intercept")
+"""The rows of `evaluate`; slope 1 and intercept 0 are right, see `calibration`."""
 
 Floats = NDArray[np.float64]
+Limits = tuple[float, float]
 
 
 def evaluate(
     y: ArrayLike, p: ArrayLike, *, seed: int, n_boot: int = 500, level: float = 0.95
 ) -> pd.DataFrame:
-    """Metrics of probabilities `p` against outcomes `y` (1 = default), with bootstrap intervals.
+    """Metrics of probabilities `p` against outcomes `y` (1 = default), each with its interval.
 
     Returns a frame `metric, value, low, high`, a row for each of `METRICS` and one for `n`.
-    What cannot be computed (no rows, one class only) is NaN, never a flattering number.
-    The default rate has Wilson's interval. KS has none: it is the largest of many gaps, so it lies
-    too high in a sample and higher still in a resample, and a bootstrap interval that should cover
-    95 % covers a third to three quarters. Compare it with `expected_performance`, or read the AUC.
-    `n_boot=0` leaves the intervals out. Raises `ValueError` for labels other than 0 and 1,
-    probabilities outside [0, 1], missing values and unequal lengths.
+    What cannot be computed (no rows, one class only) is NaN, never a flattering number. With fewer
+    than `MIN_PER_CLASS` rows of a class only the default rate has limits; average precision has
+    none where the ranking is perfect, either, since every resample of it is perfect as well.
+    `n_boot` resamples, drawn from `seed`, serve KS and average precision; `n_boot=0` leaves all
+    intervals out. Raises `ValueError` for labels other than 0 and 1, probabilities outside [0, 1],
+    missing values and unequal lengths.
 
     >>> evaluate([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], seed=1, n_boot=0).value[0]
     np.float64(0.75)
     """
     y_, p_ = _checked(y, p)
-    n = len(y_)
     order = np.argsort(p_, kind="stable")
     y_, p_ = y_[order], p_[order]
-    point = _statistics(y_[None, :], 1.0 - y_[None, :], p_)
-    low, high = (np.full(len(METRICS), np.nan) for _ in range(2))
-    if n and n_boot:
-        rng = np.random.default_rng(seed)
-        drawn = [_statistics(w * y_, w * (1.0 - y_), p_) for w in _resamples(rng, n, n_boot)]
-        low, high = _interval(np.concatenate(drawn), level)
-        if min(y_.sum(), n - y_.sum()) < MIN_PER_CLASS:
-            low[:] = high[:] = np.nan
-        low[_KS] = high[_KS] = np.nan
+    value = dict(zip(NAMES, statistics(y_[None, :], 1.0 - y_[None, :], p_)[0], strict=True))
+    calibration = recalibration(y_, p_, confidence=level)
+    value["calibration_slope"] = calibration.slope.value
+    value["calibration_intercept"] = calibration.intercept.value
+    limits: dict[str, Limits] = {}
+    if n_boot and len(y_):
         rate = wilson(pd.Series(y_), 1 - level)
-        low[_RATE], high[_RATE] = rate.low, rate.high
-    return _tidy(point[0], low, high, n)
+        limits["default_rate"] = rate.low, rate.high
+    if n_boot and min(y_.sum(), (1.0 - y_).sum()) >= MIN_PER_CLASS:
+        auc = auc_interval(y_, p_, confidence=level)
+        ranking = ranking_limits(y_, p_, seed=seed, n_boot=n_boot, level=level)
+        stated = np.clip(np.where(y_ == 1, p_, 1.0 - p_), TINY, 1.0)
+        limits |= {
+            "auc": (auc.low, auc.high),
+            "gini": (2.0 * auc.low - 1.0, 2.0 * auc.high - 1.0),
+            "ks": ranking.ks,
+            "average_precision": ranking.average_precision,
+            "brier": _mean_limits((y_ - p_) ** 2, level),
+            "log_loss": _mean_limits(-np.log(stated), level),
+            "calibration_slope": (calibration.slope.low, calibration.slope.high),
+            "calibration_intercept": (calibration.intercept.low, calibration.intercept.high),
+        }
+    return _tidy(value, limits, len(y_))
 
 
 def expected_performance(
@@ -73,27 +82,38 @@ def expected_performance(
 
     Labels are drawn `n_sim` times as Bernoulli(p). Returns the same frame as `evaluate`: `value` is
     the mean over the draws (exact for `default_rate`, `brier` and `log_loss`), `low` and `high`
-    bound the share `level` of the draws. It measures a world in which the model is calibrated: it
-    sees a change in who applies, and is blind to a change in what makes people default.
+    bound the share `level` of the draws. Slope and intercept of the calibration are 1 and 0 by
+    assumption; their bounds come from the information in `p` instead of draws. It measures a world
+    in which the model is calibrated: it sees a change in who applies, and is blind to a change in
+    what makes people default.
     """
     p_ = np.sort(_checked(np.zeros(np.shape(p)), p)[1])
     n = len(p_)
     if not n:
-        return _tidy(*np.full((3, len(METRICS)), np.nan), 0)
+        return _tidy({}, {}, 0)
     rng = np.random.default_rng(seed)
     drawn = []
-    for rows in _chunks(n_sim, n):
+    for rows in chunks(n_sim, n):
         labels = (rng.random((rows, n)) < p_).astype(np.float64)
-        drawn.append(_statistics(labels, 1.0 - labels, p_))
+        drawn.append(statistics(labels, 1.0 - labels, p_))
     draws = np.concatenate(drawn)
     usable = ~np.isnan(draws[:, : len(RANKING)]).any(axis=1)
-    value = draws[usable].mean(axis=0) if usable.any() else np.full(len(METRICS), np.nan)
-    clipped = np.clip(p_, _TINY, 1.0 - _TINY)
-    value[METRICS.index("default_rate")] = p_.mean()
-    value[METRICS.index("brier")] = (p_ * (1.0 - p_)).mean()
+    mean = draws[usable].mean(axis=0) if usable.any() else np.full(len(NAMES), np.nan)
+    clipped = np.clip(p_, TINY, 1.0 - TINY)
     entropy = -(p_ * np.log(clipped) + (1.0 - p_) * np.log1p(-clipped))
-    value[METRICS.index("log_loss")] = entropy.mean()
-    return _tidy(value, *_interval(draws, level), n)
+    calibration = expected_recalibration(p_, confidence=level)
+    value = dict(zip(NAMES, mean, strict=True)) | {
+        "default_rate": p_.mean(),
+        "brier": (p_ * (1.0 - p_)).mean(),
+        "log_loss": entropy.mean(),
+        "calibration_slope": calibration.slope.value,
+        "calibration_intercept": calibration.intercept.value,
+    }
+    limits = {name: _percentiles(draws[:, i], level) for i, name in enumerate(NAMES)} | {
+        "calibration_slope": (calibration.slope.low, calibration.slope.high),
+        "calibration_intercept": (calibration.intercept.low, calibration.intercept.high),
+    }
+    return _tidy(value, limits, n)
 
 
 def by_window(
@@ -133,56 +153,26 @@ def by_window(
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _statistics(defaults: Floats, repaid: Floats, p: Floats) -> Floats:
-    """All of `METRICS` for B weightings at once: (B, n) counts over ascending `p` -> (B, 7)."""
-    b = len(defaults)
-    if not len(p):
-        return np.full((b, len(METRICS)), np.nan)
-    starts = np.flatnonzero(np.r_[True, p[1:] != p[:-1]])
-    d = np.add.reduceat(defaults, starts, axis=1)  # a column for each distinct probability
-    r = np.add.reduceat(repaid, starts, axis=1)
-    d_total, r_total = d.sum(axis=1), r.sum(axis=1)
-    d_below, r_below = np.cumsum(d, axis=1), np.cumsum(r, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):  # one class only: 0/0 is the NaN we want
-        auc = (d * (r_below - 0.5 * r)).sum(axis=1) / (d_total * r_total)
-        gap = d_below / d_total[:, None] - r_below / r_total[:, None]
-        d_above = d_total[:, None] - d_below + d  # at or above this probability
-        r_above = r_total[:, None] - r_below + r
-        at_least = d_above + r_above
-        precision = np.divide(d_above, at_least, out=np.zeros_like(d), where=at_least > 0)
-        average_precision = (d * precision).sum(axis=1) / d_total
-    ks = np.abs(gap).max(axis=1)
-    total = d_total + r_total
-    clipped = np.clip(p, _TINY, 1.0 - _TINY)
-    brier = (defaults @ (1.0 - p) ** 2 + repaid @ p**2) / total
-    log_loss = -(defaults @ np.log(clipped) + repaid @ np.log1p(-clipped)) / total
-    one_class = (d_total == 0) | (r_total == 0)
-    ranking = np.stack([auc, 2.0 * auc - 1.0, ks, average_precision], axis=1)
-    ranking[one_class] = np.nan
-    return np.column_stack([ranking, brier, log_loss, d_total / total])
+def _mean_limits(losses: Floats, level: float) -> Limits:
+    """Student's interval for the mean of losses of at least 0, moved for skewness as Johnson's."""
+    n, mean, spread = len(losses), losses.mean(), losses.std(ddof=1)
+    reach = stats.t.ppf((1 + level) / 2, n - 1) * spread / np.sqrt(n)
+    third = ((losses - mean) ** 3).mean()
+    # Johnson's t solved for the mean, (mean - mu)^2 being about quantile^2 * spread^2 / n.
+    moved = third * (1.0 + 2.0 * stats.norm.ppf((1 + level) / 2) ** 2) / (6.0 * n)
+    centre = mean + (moved / spread**2 if spread > 0 else 0.0)
+    return min(max(float(centre - reach), 0.0), float(mean)), max(
+        float(centre + reach), float(mean)
+    )
 
 
-def _resamples(rng: np.random.Generator, n: int, n_boot: int) -> Iterator[Floats]:
-    """How often each of n rows is drawn in each bootstrap sample, in blocks of bounded memory."""
-    for rows in _chunks(n_boot, n):
-        drawn = rng.integers(0, n, size=(rows, n)) + n * np.arange(rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
-
-
-def _chunks(total: int, width: int) -> Iterator[int]:
-    size = max(1, _CELLS // width)
-    for start in range(0, total, size):
-        yield min(size, total - start)
-
-
-def _interval(draws: Floats, level: float) -> tuple[Floats, Floats]:
-    """Percentile bounds of each column; draws that held one class only are left out."""
-    low, high = (np.full(draws.shape[1], np.nan) for _ in range(2))
-    for column in range(draws.shape[1]):
-        usable = draws[~np.isnan(draws[:, column]), column]
-        if len(usable):
-            low[column], high[column] = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
-    return low, high
+def _percentiles(draws: Floats, level: float) -> Limits:
+    """Bounds of the share `level` of the draws; draws that held one class only are left out."""
+    usable = draws[~np.isnan(draws)]
+    if not len(usable):
+        return np.nan, np.nan
+    low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def _windows(times: pd.Series, freq: str) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
@@ -195,10 +185,11 @@ def _windows(times: pd.Series, freq: str) -> list[tuple[pd.Timestamp, pd.Timesta
     return list(itertools.pairwise(edges))
 
 
-def _tidy(value: Floats, low: Floats, high: Floats, n: int) -> pd.DataFrame:
-    frame = pd.DataFrame({"metric": METRICS, "value": value, "low": low, "high": high})
-    count = pd.DataFrame({"metric": ["n"], "value": [float(n)], "low": float(n), "high": float(n)})
-    return pd.concat([frame, count], ignore_index=True)
+def _tidy(value: dict[str, float], limits: dict[str, Limits], n: int) -> pd.DataFrame:
+    """A row for each metric and one for n; NaN where nothing is said."""
+    rows = [(m, value.get(m, np.nan), *limits.get(m, (np.nan, np.nan))) for m in METRICS]
+    rows.append(("n", float(n), float(n), float(n)))
+    return pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
 
 
 def _checked(y: ArrayLike, p: ArrayLike) -> tuple[Floats, Floats]:

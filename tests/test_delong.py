@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.special import logit
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from mlops_helpers.delong import MIN_PER_CLASS, auc_contrast, auc_difference, auc_drop, auc_interval
@@ -45,13 +47,29 @@ def test_equal_rankings_differ_by_nothing():
     assert (found.value, found.low, found.high) == (0, 0, 0)
 
 
-def test_interval_stays_within_zero_and_one():
-    """A perfect score's interval does not leave the scale of an AUC."""
+def test_a_perfect_ranking_is_not_surely_perfect():
+    """Twenty of each without a mistake: the interval is that of twenty successes in twenty."""
     label, score = np.repeat([0, 1], 20), np.arange(40)
-    found = auc_interval(label, score)
-    assert (found.value, found.low, found.high) == (1, 1, 1)
+    z = 1.959964
+    for found in (
+        auc_interval(label, score),
+        auc_interval(np.r_[label, [0] * 60], np.r_[score, -np.arange(60)]),
+    ):
+        assert (found.value, found.high) == (1, 1)
+        assert found.low == pytest.approx(20 / (20 + z**2), rel=1e-6)
+    reverse = auc_interval(1 - label, score)
+    assert (reverse.value, reverse.low) == (0, pytest.approx(0, abs=1e-12))
+    assert reverse.high == pytest.approx(z**2 / (20 + z**2), rel=1e-6)
+
+
+def test_interval_stays_within_zero_and_one():
+    """A nearly perfect score's interval ends below 1; a constant score's AUC is one half."""
+    label, score = np.repeat([0, 1], 20), np.arange(40)
     score[19] = 30
-    assert auc_interval(label, score).high == 1
+    found = auc_interval(label, score)
+    assert found.value < found.high < 1
+    constant = auc_interval(label, np.zeros(40))
+    assert (constant.value, constant.low, constant.high) == (0.5, 0.5, 0.5)
 
 
 def test_few_defaults_have_an_auc_but_no_interval():
@@ -72,18 +90,19 @@ def test_few_defaults_have_an_auc_but_no_interval():
     assert auc_drop(*enough, *enough).known
 
 
-def test_the_least_number_of_defaults_keeps_the_promise_of_the_interval():
-    """With it, 1,500 samples: a chance ranking is "better" in 5 % at most, cover is above 90 %."""
+@pytest.mark.parametrize("auc", [0.75, 0.9])
+def test_the_least_number_of_defaults_keeps_the_promise_of_the_interval(auc):
+    """With it, 1,500 samples: a chance ranking is "better" in 4 % at most, cover is above 90 %."""
     rng = np.random.default_rng(0)
     label = np.repeat([1, 0], [MIN_PER_CLASS, 200])
-    shift = np.sqrt(2) * 0.6744897501960817  # normal scores with an AUC of 0.75
+    shift = np.sqrt(2) * norm.ppf(auc)  # normal scores
     by_chance = covered = 0
     for _ in range(1500):
         score = rng.normal(size=label.size)
         by_chance += auc_interval(label, score).low > 0.5
         found = auc_interval(label, score + shift * label)
-        covered += found.low <= 0.75 <= found.high
-    assert by_chance <= 0.05 * 1500
+        covered += found.low <= auc <= found.high
+    assert by_chance <= 0.04 * 1500
     assert covered >= 0.90 * 1500
 
 
@@ -103,7 +122,10 @@ def test_impossible_input_is_named(label, score, said):
 
 
 def test_intervals_follow_the_definition():
-    """Both intervals are those of DeLong's sums over all pairs of loans, ties counted as half."""
+    """Both intervals are those of DeLong's sums over all pairs of loans, ties counted as half.
+
+    One AUC has its half-width on the logit scale, a difference on its own.
+    """
     label, *scores, _ = scored(300, seed=2)
     placed = []
     for score in (score.round(1) for score in scores):
@@ -118,7 +140,9 @@ def test_intervals_follow_the_definition():
     (old_bad, old_good), (new_bad, new_good) = placed
     alone = auc_interval(label, scores[0].round(1))
     paired = auc_difference(label, scores[0].round(1), scores[1].round(1))
-    assert alone.high - alone.value == pytest.approx(half_width(old_bad, old_good), rel=1e-6)
+    reach = half_width(old_bad, old_good) / (alone.value * (1 - alone.value))
+    assert logit(alone.high) - logit(alone.value) == pytest.approx(reach, rel=1e-6)
+    assert logit(alone.value) - logit(alone.low) == pytest.approx(reach, rel=1e-6)
     expected = half_width(new_bad - old_bad, new_good - old_good)
     assert paired.high - paired.value == pytest.approx(expected, rel=1e-6)
 
@@ -139,6 +163,8 @@ def test_a_contrast_is_a_weighted_sum_of_areas():
     assert found.value == pytest.approx(areas[0] - (areas[1] + areas[2]) / 2)
     assert found.low < found.value < found.high
     alone = auc_contrast(outcome, scores[:1], [1])
-    assert alone.low == pytest.approx(auc_interval(outcome, scores[0]).low)
+    interval = auc_interval(outcome, scores[0])  # the same variance, on the logit scale
+    reach = (logit(interval.high) - logit(interval.low)) / 2 * areas[0] * (1 - areas[0])
+    assert alone.high - alone.value == pytest.approx(reach)
     with pytest.raises(ValueError, match=r"3 scores and 2 weights\. Give one weight a score"):
         auc_contrast(outcome, scores, [1, -1])
