@@ -22,12 +22,16 @@ CORE = (
     "alerts",
     "business",
     "contracts",
+    "curves",
     "data",
     "drift",
     "features",
+    "importance",
     "performance",
+    "profiles",
     "retraining",
     "scoring",
+    "segments",
 )
 SHOWN = ("plots", "dashboard")  # see tidy frames only
 

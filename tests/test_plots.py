@@ -284,6 +284,8 @@ def test_confusion_says_which_decisions_were_wrong():
     assert finding(ax) == title
     nobody = CONFUSION.assign(n=[5, 5, 0, 0], share=[0.5, 0.5, np.nan, np.nan])
     assert "no such loans" in texts(plots.confusion(nobody))
+    with pytest.raises(ValueError, match=r"must have one row for each .* curves.confusion_at"):
+        plots.confusion(CONFUSION.head(3))
 
 
 def test_importance_marks_what_cannot_be_told_from_nothing():
@@ -308,7 +310,7 @@ def test_segments_draws_every_group_with_its_counts():
     assert [line.get_markerfacecolor() == "white" for line in points] == [False, True, True]
     arrows = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == ">"]
     assert arrows == [ax.get_xlim()[1]]
-    assert finding(ax).startswith("Of 3 groups 1 default more often than predicted, 0 less")
+    assert finding(ax).startswith("Of 3 groups 1 defaults more often than predicted, 0 less")
     assert finding(ax).endswith("furthest: home ownership rent, 1.50 times")
     calm = plots.segments(SEGMENTS.assign(observed_to_expected_low=0.5))
     assert finding(calm).startswith("None of 3 groups can be told")

@@ -164,9 +164,11 @@ def _finding(rows: pd.DataFrame, ratio: bool) -> str:
         return f"None of {len(known)} groups can be told from what was predicted"
     missed = known[more | less]
     far = missed.loc[np.log(missed["value"].clip(lower=0.01)).abs().idxmax()]
+    verb = "defaults" if more.sum() == 1 else "default"
     return (
-        f"Of {len(known)} groups {more.sum()} default more often than predicted, {less.sum()} less "
-        f"(by chance: {0.05 * len(known):.1f}); furthest: {_called(far)}, {far['value']:.2f} times"
+        f"Of {len(known)} groups {more.sum()} {verb} more often than predicted, {less.sum()} less "
+        f"(by chance alone {0.05 * len(known):.1f}); "
+        f"furthest: {_called(far)}, {far['value']:.2f} times"
     )
 
 

@@ -71,8 +71,8 @@ def precision_recall(
     chance = float(rows["precision"].iloc[-1])
     ax.axhline(chance, color=GREY, linewidth=1, linestyle=DOTS, label=f"guessing: {chance:.3f}")
     settled = frame[frame["recall"] >= 0.05]
-    top = settled["high" if "high" in frame else "precision"].max()
-    ax.set(xlim=(0, 1), ylim=(0, min(1.0, float(np.nanmax([top, chance])) * 1.1)))
+    top = [frame["precision"].max(), settled["high" if "high" in frame else "precision"].max()]
+    ax.set(xlim=(0, 1), ylim=(0, min(1.03, float(np.nanmax(top)) * 1.1)))
     tick_unit(ax.xaxis, "%")
     tick_unit(ax.yaxis, "%")
     legend(ax, loc="upper right", title="average precision", title_fontsize=TICK)
@@ -152,6 +152,12 @@ def confusion(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None 
     actual, decided = ["repaid", "defaulted"], ["approve", "decline"]
     wrong = {("repaid", "decline"), ("defaulted", "approve")}
     cells = frame.set_index(["actual", "decided"])
+    wanted = [(outcome, decision) for outcome in actual for decision in decided]
+    if sorted(cells.index) != sorted(wanted):
+        raise ValueError(
+            f"confusion: the frame has the cells {sorted(cells.index)}, must have one row for each "
+            f"of {wanted}; pass what curves.confusion_at returns."
+        )
     for row, outcome in enumerate(actual):
         for column, decision in enumerate(decided):
             cell, bad = cells.loc[(outcome, decision)], (outcome, decision) in wrong
