@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -54,7 +53,7 @@ def files_as_registered(facts: FileFacts) -> Finding:
             f"the file's digest is {facts.found_sha256[:12] or 'not known'}…, "
             f"recorded was {facts.expected_sha256[:12]}…"
         )
-    if not any(PurePosixPath(name).name == "model.skops" for name in facts.names):
+    if "model.skops" not in facts.names:
         faults.append("there is no model.skops")
     if more := sorted(set(facts.names) - EXPECTED_FILES):
         faults.append(f"files nobody expects: {', '.join(more)}")
@@ -75,7 +74,7 @@ def default_probability(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[n
     found = np.asarray(pipeline.predict_proba(features), dtype=float)
     if found.shape != (len(features), 2):
         raise ValueError(f"probabilities of shape {found.shape}, must be ({len(features)}, 2)")
-    classes = list(getattr(pipeline, "classes_", (0, 1)))
+    classes = np.asarray(getattr(pipeline, "classes_", (0, 1))).tolist()
     if classes != [0, 1]:
         raise ValueError(f"classes are {classes}, must be [0, 1]: repaid, then default")
     if not np.isfinite(found).all() or found.min(initial=0) < 0 or found.max(initial=0) > 1:
@@ -136,6 +135,8 @@ def small_and_quick(
     """
     if features.empty:
         return Finding(False, "no application to score")
+    if not size > 0:
+        return Finding(False, f"the model file has {size} bytes")
     megabytes = size / 1e6
     spent: list[float] = []
     for number in range(REPEATS):
@@ -146,7 +147,7 @@ def small_and_quick(
         if sum(spent) > REPEATS * policy.max_milliseconds:
             break
     fastest = min(spent)
-    small, quick = 0 < megabytes <= policy.max_megabytes, fastest <= policy.max_milliseconds
+    small, quick = megabytes <= policy.max_megabytes, fastest <= policy.max_milliseconds
     words = f"{megabytes:.1f} MB of at most {policy.max_megabytes:g}; one application "
     took = f"takes {fastest:.0f} ms, may take {policy.max_milliseconds:g}"
     words += f"within {policy.max_milliseconds:g} ms" if quick else took
