@@ -14,8 +14,18 @@ evidence        the pictures and tables that a run keeps
 provenance      which rows, code, packages and settings a run came from
 runs            how one training run is written into MLflow
 tracking        train a candidate and log everything needed to explain it (MLflow)
+search          settings tried on the training rows, a run for each (MLflow)
 comparing       the runs of an experiment as one table (MLflow)
+sqlite_files    is this a whole database, and was it written to since?
+store_errors    what a store cannot do, in one clear sentence (MLflow)
+locking         one writer at a time for each model
+journal         the events of a model; what was begun can be completed
 versions        what the registry of MLflow holds about a model: files, aliases, events
+changing        a change that survives a kill, and what others did meanwhile
+loading         models with their digest checked, kept in memory (MLflow)
+subjects        what the registry shows the gate of a version
+conditions      what must hold before the registry changes anything
+audit           the registry's history and status as tables
 gate            named checks before a promotion; anything missing refuses
 gate_checks     the gate's own checks by name, each fetching what it needs itself
 gate_model      checks of a stored model: files, answers, size and speed

@@ -6,19 +6,37 @@ them. MLflow keeps such a list of trusted names inside the model's own folder: w
 the model can change that list too, so it is no trust boundary. The list that counts is
 `REVIEWED_TYPES`, in this file, under version control; what a model says about itself is ignored.
 
-What this does not do: it does not say that a model is any good (see the gate in `registry`), nor
-that it is the model you registered.
+A digest says that a file is the one that was registered, byte for byte. File, digest and types are
+checked on one copy in memory and the model is built from that same copy, so that nobody can change
+the file between the check and the reading.
+
+What this does not do: it does not say that a model is any good (see `gate`), and whoever can change
+both the file and the registry's tags can change the digest with it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import zipfile
+import zlib
 from pathlib import Path
 
 import skops.io
 from sklearn.pipeline import Pipeline
+from skops.io.exceptions import UnsupportedTypeException
 
-__all__ = ["REVIEWED_TYPES", "ModelFileError", "UntrustedTypeError", "read_model", "types_to_vouch"]
+__all__ = [
+    "REVIEWED_TYPES",
+    "DigestError",
+    "ModelFileError",
+    "UntrustedTypeError",
+    "check_digest",
+    "read_model",
+    "sha256_of",
+    "types_to_vouch",
+    "unknown_types",
+]
 
 REVIEWED_TYPES: frozenset[str] = frozenset(
     {
@@ -32,8 +50,19 @@ REVIEWED_TYPES: frozenset[str] = frozenset(
 )
 
 
+UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, UnsupportedTypeException, OSError, RecursionError),
+    *(KeyError, ValueError, TypeError, AttributeError, ImportError, NotImplementedError, EOFError),
+)
+"""What skops and the modules it reads with raise for bytes that are no model."""
+
+
 class ModelFileError(ValueError):
     """A model file cannot be read: missing, cut short, or no skops file."""
+
+
+class DigestError(ModelFileError):
+    """A file is not the one that was registered; nothing of it was loaded."""
 
 
 class UntrustedTypeError(ModelFileError):
@@ -60,27 +89,60 @@ def types_to_vouch(pipeline: Pipeline) -> list[str]:
     return sorted(needed)
 
 
-def read_model(path: Path) -> Pipeline:
-    """The pipeline stored in the skops file at `path`.
+def sha256_of(data: bytes) -> str:
+    """The digest of a file's content, in hex."""
+    return hashlib.sha256(data).hexdigest()
 
-    Raises UntrustedTypeError before anything is built if the file asks for a type outside
-    REVIEWED_TYPES, and ModelFileError if it is missing, cut short, or holds something else.
+
+def check_digest(data: bytes, name: str, sha256: str) -> None:
+    """DigestError unless the SHA-256 (hex) of `data`, the content of file `name`, is `sha256`."""
+    found = sha256_of(data)
+    if not hmac.compare_digest(found, sha256.lower()):
+        raise DigestError(
+            f"{name} is not the file that was registered: its SHA-256 is {found[:12]}…, must be "
+            f"{sha256[:12]}…. Nothing of it was loaded. Find out who changed it, and restore it "
+            "from a copy."
+        )
+
+
+def unknown_types(data: bytes, name: str = "the file") -> list[str]:
+    """Types in a skops file that nobody reviewed, sorted, found without building anything."""
+    try:
+        return sorted(set(skops.io.get_untrusted_types(data=data)) - REVIEWED_TYPES)
+    except UNREADABLE as error:
+        raise _no_skops(name, error) from error
+
+
+def read_model(path: Path, *, sha256: str | None = None) -> Pipeline:
+    """The pipeline stored in the skops file at `path`, which is read once.
+
+    Checks the digest first, then the types, and only then builds anything. Raises DigestError if
+    the file's SHA-256 (hex) is not `sha256` (None: not known, not compared), UntrustedTypeError if
+    it asks for a type outside REVIEWED_TYPES, and ModelFileError if it is missing, cut short, or
+    holds something else.
     """
     if not path.is_file():
         raise ModelFileError(f"no model file {path.name}: was the model logged with skops?")
+    data = path.read_bytes()
+    if sha256 is not None:
+        check_digest(data, path.name, sha256)
+    if unknown := unknown_types(data, path.name):
+        raise UntrustedTypeError(path.name, set(unknown))
     try:
-        unknown = set(skops.io.get_untrusted_types(file=path)) - REVIEWED_TYPES
-        if unknown:
-            raise UntrustedTypeError(path.name, unknown)
-        model = skops.io.load(path, trusted=sorted(REVIEWED_TYPES))
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
-        raise ModelFileError(
-            f"{path.name} is no readable skops file ({type(error).__name__}: {error}). "
-            "Log the model again, or restore the file from a copy."
-        ) from error
+        model = skops.io.loads(data, trusted=sorted(REVIEWED_TYPES))
+    except UNREADABLE as error:
+        raise _no_skops(path.name, error) from error
     if not isinstance(model, Pipeline):
         raise ModelFileError(
             f"{path.name} holds a {type(model).__name__}, must be a Pipeline: features and "
             "encoders belong in the stored object. Use features.build_pipeline."
         )
     return model
+
+
+def _no_skops(name: str, error: Exception) -> ModelFileError:
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    return ModelFileError(
+        f"{name} is no readable skops file ({words[:300]}). Log the model again, or restore the "
+        "file from a copy."
+    )

@@ -1,53 +1,100 @@
-"""What MLflow's registry holds about one model, read and written without any judgement.
+"""What MLflow's registry holds about one model, read without any judgement.
 
-`registry` decides who may serve; this module knows where MLflow keeps versions, aliases, files and
-the list of events: one tag an event, each under a key of its own, only ever added to.
+`registry` decides who may serve, `changing` writes; this module knows where MLflow keeps versions,
+aliases, files, digests and events (see `journal`), and what its limits are.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
+import operator
 import re
-import secrets
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from mlflow.entities import Run
+from mlflow.entities import LoggedModel, Run
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 
+from mlops_helpers.journal import ALIASES, HISTORY, Event, events_in, moment, roles_after
+from mlops_helpers.model_files import ModelFileError, check_digest
 from mlops_helpers.runs import SAMPLE_FILE, artifact_folder, connect
+from mlops_helpers.sqlite_files import Stamp, changed_stamp, database_path
+from mlops_helpers.store_errors import (
+    Guarded,
+    RegistryError,
+    UnknownModelError,
+    check_file,
+    explained,
+    gone,
+)
 
-__all__ = ["HISTORY", "RegistryError", "UnknownModelError", "Versions", "moment"]
+__all__ = [
+    "DIGESTS",
+    "HISTORY",
+    "RegistryError",
+    "State",
+    "UnknownModelError",
+    "Versions",
+    "moment",
+]
 
-HISTORY = ["event", "version", "replaced", "when", "by", "reason"]
+DIGESTS = ("model_sha256", "sample_sha256")
+"""Tags of a run and of the version made from it: SHA-256 (hex) of the model file and the sample."""
 
 
-class RegistryError(Exception):
-    """The registry cannot do what was asked; it is as it was before."""
+@dataclass(frozen=True)
+class State:
+    """A registered model at one moment.
 
+    versions: by number, without those deleted. aliases: as MLflow has them. events: all, in order.
+    """
 
-class UnknownModelError(RegistryError, LookupError):
-    """No such version, alias or run; the message names the nearest that exist."""
+    versions: dict[int, ModelVersion]
+    aliases: dict[str, int]
+    events: list[Event]
+
+    @property
+    def roles(self) -> dict[str, int]:
+        """Who has which alias, a change that is journalled and not yet completed included."""
+        return roles_after(self.aliases, self.events)
+
+    def last(self, version: int, *kinds: str) -> Event | None:
+        """The last event of these kinds about a version."""
+        told = (e for e in reversed(self.events) if e.version == version and e.event in kinds)
+        return next(told, None)
+
+    def archived(self, version: int) -> bool:
+        """Was the version archived, and not restored since?"""
+        last = self.last(version, "archived", "restored")
+        return last is not None and last.event == "archived"
 
 
 class Versions:
     """The versions, aliases, files and events of the registered model `name`; made if missing."""
 
     def __init__(self, tracking_uri: str, name: str) -> None:
-        """Raises RegistryError for a name MLflow cannot hold (slashes, quotes, too long)."""
-        if not re.fullmatch(r"\w[\w .()-]{0,249}", name):
+        """Raises RegistryError for a name MLflow cannot hold, StoreError for a store it cannot use.
+
+        MLflow takes neither slash nor colon, and a database 256 characters. Quotes end its search
+        expressions. Letters of any script are letters.
+        """
+        if not isinstance(name, str) or not re.fullmatch(r"\w(?:[\w .()-]{0,248}[\w.()-])?", name):
+            shown = name if len(str(name)) <= 80 else f"{str(name)[:80]}… ({len(name)} characters)"
             raise RegistryError(
-                f"name == {name!r}: must be 1 to 250 letters, digits, spaces or ._()-, and begin "
-                "with a letter or digit. Choose another name."
+                f"name == {shown!r}: must be 1 to 250 letters, digits, spaces or ._()-, begin with "
+                "a letter or digit and not end with a space. Choose another name."
             )
         self.name, self.tracking_uri = name, tracking_uri
-        self.client = connect(tracking_uri)
+        self.database: Path | None = database_path(tracking_uri)
+        check_file(tracking_uri)
+        with explained(tracking_uri):
+            self.client = Guarded(connect(tracking_uri), tracking_uri)
         try:
             self.model()
         except UnknownModelError:
@@ -59,75 +106,119 @@ class Versions:
             return self.client.get_registered_model(self.name)
 
     def all(self) -> list[ModelVersion]:
-        """Every version, oldest first."""
-        found = self.client.search_model_versions(f"name = '{self.name}'", max_results=1000)
-        return sorted(found, key=lambda version: int(version.version))
+        """Every version that is not deleted, oldest first."""
+        found, token = [], None
+        while True:
+            page = self.client.search_model_versions(
+                f"name = '{self.name}'", max_results=1000, page_token=token
+            )
+            found, token = [*found, *page], page.token
+            if not token:
+                return sorted(found, key=lambda version: int(version.version))
+
+    def state(self) -> State:
+        """Everything there is, in two calls."""
+        model, versions = self.model(), {int(found.version): found for found in self.all()}
+        tags = [(None, model.tags), *((n, found.tags) for n, found in versions.items())]
+        return State(versions, _numbers(model), events_in(tags))
+
+    def stamp(self) -> Stamp | None:
+        """As long as it stays the same nothing was written to the store; None: not known."""
+        return changed_stamp(self.database) if self.database else None
+
+    def roles(self) -> dict[str, int]:
+        """Who has which alias; one call."""
+        model = self.model()
+        return roles_after(_numbers(model), events_in([(None, model.tags)]))
+
+    def aliases(self) -> dict[str, int]:
+        """Which version each alias points at in MLflow now."""
+        return _numbers(self.model())
 
     def get(self, version: int) -> ModelVersion:
         """One version; UnknownModelError names the nearest one if it does not exist."""
-        known = {int(found.version): found for found in self.all()}
-        if version not in known:
-            near = f" The nearest is {min(known, key=lambda v: abs(v - version))}." if known else ""
-            raise UnknownModelError(
-                f"version == {version!r} of {self.name} does not exist; there are {list(known)}."
-                f"{near}"
-            )
-        return known[version]
+        number = checked_number(version)
+        try:
+            return self.client.get_model_version(self.name, str(number))
+        except MlflowException as error:
+            if not gone(error):
+                raise
+        raise self.unknown(number, [int(found.version) for found in self.all()])
+
+    def unknown(self, version: int, known: list[int]) -> UnknownModelError:
+        """The error for a version that is not there."""
+        near = f" The nearest is {min(known, key=lambda v: abs(v - version))}." if known else ""
+        return UnknownModelError(
+            f"version == {version!r} of {self.name} does not exist; there are {known}.{near}"
+        )
 
     def run(self, run_id: str) -> Run:
-        """A training run by its id."""
-        with _explained(f"run_id == {run_id!r} does not exist; compare_runs() lists the runs"):
-            return self.client.get_run(run_id)
+        """A training run by its id; UnknownModelError suggests the run that may be meant."""
+        try:
+            with _explained(f"run_id == {run_id!r} does not exist"):
+                return self.client.get_run(run_id)
+        except UnknownModelError as error:
+            raise UnknownModelError(f"{error}{self._near_run(run_id)}") from error
 
     def run_of(self, version: int) -> Run:
         """The training run that a version was made from."""
         return self.run(self.get(version).run_id)
 
-    def add(self, run: Run) -> int:
-        """A new version from the model that a run logged; MLflow numbers it, nobody else."""
+    def logged_by(self, run: Run) -> LoggedModel:
+        """The model that a run logged last."""
         outputs = run.outputs.model_outputs if run.outputs else []
         if not outputs:
             raise RegistryError(
                 f"run {run.info.run_id} logged no model. Train it with train_and_log."
             )
-        logged = self.client.get_logged_model(outputs[-1].model_id)
-        made = self.client.create_model_version(
-            self.name,
-            logged.artifact_location,
-            run_id=run.info.run_id,
-            model_id=logged.model_id,
+        return self.client.get_logged_model(outputs[-1].model_id)
+
+    def digest(self, version: ModelVersion, which: str = "model_sha256") -> str:
+        """The digest that a version was registered with; RegistryError if it has none."""
+        if found := version.tags.get(which):
+            return found
+        raise RegistryError(
+            f"version {version.version} of {self.name} has no {which}: it was not made by "
+            "Registry.register, so nobody knows which file is meant. Register its run."
         )
-        return int(made.version)
 
-    def tag(self, version: int, **tags: str) -> None:
-        """Set tags on a version."""
-        for key, value in tags.items():
-            self.client.set_model_version_tag(self.name, str(version), key, value)
-
-    def aliases(self) -> dict[str, int]:
-        """Which version each alias points at now."""
-        return {alias: int(version) for alias, version in self.model().aliases.items()}
-
-    def point(self, alias: str, version: int) -> None:
-        """Let an alias point at a version, wherever it pointed before."""
-        self.client.set_registered_model_alias(self.name, alias, str(version))
-
-    def unpoint(self, alias: str) -> None:
-        """Let an alias point nowhere."""
-        self.client.delete_registered_model_alias(self.name, alias)
+    @contextmanager
+    def files(self, address: str) -> Iterator[Path]:
+        """What lies at an artifact address, or a copy if it is on a server."""
+        with ExitStack() as opened:
+            try:
+                with explained(self.tracking_uri):
+                    folder = artifact_folder(address, tracking_uri=self.tracking_uri)
+                    path = opened.enter_context(folder)
+            except (OSError, MlflowException) as error:
+                raise ModelFileError(
+                    f"there is nothing at {address}: the files were moved or deleted. Restore "
+                    "them, or train and register the model again."
+                ) from error
+            yield path
 
     @contextmanager
     def folder(self, version: int) -> Iterator[Path]:
         """The files of a version: where they lie, or a copy of them if they are on a server."""
+        self.get(version)
         address = self.client.get_model_version_download_uri(self.name, str(version))
-        with artifact_folder(address, tracking_uri=self.tracking_uri) as folder:
+        with self.files(address) as folder:
             yield folder
 
+    def sample_bytes(self, run: Run) -> bytes:
+        """The stored sample of a run as it lies there."""
+        with self.files(f"{run.info.artifact_uri}/{SAMPLE_FILE}") as path:
+            return path.read_bytes()
+
     def sample(self, version: int) -> tuple[pd.DataFrame, list[float]]:
-        """The stored sample rows of a version and the probabilities they got at training time."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = self.client.download_artifacts(self.get(version).run_id, SAMPLE_FILE, folder)
-            stored = json.loads(Path(path).read_text(encoding="utf-8"))
+        """The stored sample rows of a version and the probabilities they got at training time.
+
+        Raises ModelFileError if they are not those that the version was registered with.
+        """
+        found = self.get(version)
+        data = self.sample_bytes(self.run(found.run_id))
+        check_digest(data, SAMPLE_FILE, self.digest(found, "sample_sha256"))
+        stored = json.loads(data)
         return pd.DataFrame(stored["features"]), stored["probability"]
 
     def signature(self, version: int) -> ModelSignature | None:
@@ -135,28 +226,21 @@ class Versions:
         with self.folder(version) as folder:
             return Model.load(str(folder)).signature
 
-    def events(self) -> list[dict[str, Any]]:
-        """Every event, oldest first, with the keys of HISTORY."""
-        return [json.loads(value) for _, value in sorted(self._event_tags().items())]
+    def events(self) -> list[Event]:
+        """Every event, oldest first."""
+        return self.state().events
 
-    def record(
-        self,
-        event: str,
-        version: int,
-        *,
-        when: pd.Timestamp,
-        replaced: int | None = None,
-        by: str = "",
-        reason: str = "",
-    ) -> None:
-        """Add an event; the key ends in chance letters, so two processes never share one."""
-        entry = (event, version, replaced, when.isoformat(), by, reason)
-        key = f"event.{len(self._event_tags()) + 1:06d}.{secrets.token_hex(4)}"
-        stored = json.dumps(dict(zip(HISTORY, entry, strict=True)))
-        self.client.set_registered_model_tag(self.name, key, stored)
-
-    def _event_tags(self) -> dict[str, str]:
-        return {key: v for key, v in self.model().tags.items() if key.startswith("event.")}
+    def _near_run(self, run_id: str) -> str:
+        """What to try instead: the id that looks like it, or the newest run of that name."""
+        where = [found.experiment_id for found in self.client.search_experiments()]
+        runs = self.client.search_runs(where, order_by=["attributes.start_time DESC"])
+        by_word = {run.info.run_name: run for run in reversed(runs)}
+        by_word |= {run.info.run_id: run for run in runs}
+        near = difflib.get_close_matches(str(run_id), by_word, n=1, cutoff=0.5)
+        if not near:
+            return " compare_runs() lists the runs."
+        run = by_word[near[0]]
+        return f" Did you mean {run.info.run_id} ({run.info.run_name})?"
 
     def _create(self) -> None:
         try:
@@ -166,12 +250,21 @@ class Versions:
                 raise
 
 
-def moment(when: pd.Timestamp | None) -> pd.Timestamp:
-    """The time to record: as given, which must carry a zone, or the clock's; in UTC."""
-    at = pd.Timestamp.now("UTC") if when is None else pd.Timestamp(when)
-    if at.tzinfo is None:
-        raise ValueError(f"when == {at}, must carry a time zone; use tz='UTC'.")
-    return at.tz_convert("UTC")
+def checked_number(version: int) -> int:
+    """A version's number; UnknownModelError for what is no whole number."""
+    try:
+        if isinstance(version, bool):
+            raise TypeError
+        return operator.index(version)
+    except TypeError:
+        raise UnknownModelError(
+            f"version == {version!r} is a {type(version).__name__}, must be a whole number such as "
+            f"register() returned, or an alias, one of {list(ALIASES)}, where load() is asked."
+        ) from None
+
+
+def _numbers(model: RegisteredModel) -> dict[str, int]:
+    return {alias: int(version) for alias, version in model.aliases.items()}
 
 
 @contextmanager
@@ -180,6 +273,6 @@ def _explained(message: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if gone(error):
             raise UnknownModelError(f"{message}.") from error
         raise

@@ -39,7 +39,10 @@ SHOWN = ("plots", "dashboard")  # see tidy frames only
 SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
     "MLflow": (
         {"mlflow"},
-        {"tracking", "runs", "comparing", "search", "registry", "versions", "cards.facts"},
+        {
+            *("tracking", "runs", "comparing", "search", "cards.facts"),
+            *("versions", "loading", "store_errors"),
+        },
     ),
     "SQL": (
         {"sqlalchemy", "psycopg"},

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from mlops_helpers.gate import Finding, GateVerdict
+from mlops_helpers.gate_policy import GatePolicy
 from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.registry import PromotionRefused, Registry, RegistryError, UnknownModelError
 from mlops_helpers.tracking import train_and_log
@@ -80,18 +81,16 @@ def test_a_worse_model_does_not_replace_the_champion(registry, record):
     assert registry.version_of("champion") == champion
 
 
-def test_missing_outcomes_refuse_each_comparison_but_no_other_check(registry, record):
-    """Rows without an outcome cannot prove anything: the two comparisons refuse, replay passes."""
+def test_missing_outcomes_refuse_what_needs_them_and_no_other_check(registry, record):
+    """Rows without an outcome prove nothing about skill; the files are as good as before."""
     version = registry.register(record.runs["logistic"])
-    unknown = record.split.holdout.assign(default=np.nan)
-    verdict = registry.gate(version, unknown)
-    assert verdict.refused_by == ["beats the baseline"]
-    promoted = promote(registry, record, "cautious")
-    assert registry.version_of("champion") == promoted
-    assert registry.gate(version, unknown).refused_by == [
-        "beats the baseline",
-        "not worse than the champion",
-    ]
+    refused = registry.gate(version, record.split.holdout.assign(default=np.nan)).refused_by
+    assert "beats the baseline" in refused
+    assert not {"reproduces its predictions", "file audit", "keeps the contract"} & set(refused)
+    promote(registry, record, "cautious")
+    assert "not worse than the champion" in (
+        registry.gate(version, record.split.holdout.assign(default=np.nan)).refused_by
+    )
 
 
 def test_rows_the_model_was_trained_on_refuse(registry, record):
@@ -168,12 +167,14 @@ def test_the_gates_own_checks_cannot_be_replaced(registry, record):
     assert registry.history()["event"].tolist() == ["registered"]
 
 
-@pytest.mark.parametrize("margin", [-0.01, 0.5, np.nan, np.inf])
-def test_a_margin_that_lets_everything_or_nothing_through_is_refused(registry, record, margin):
-    """A margin of half an AUC, a negative one and no number are named."""
+def test_the_limits_are_the_policys(registry, record):
+    """A policy that asks for more refuses what the standard one lets through."""
     version = registry.register(record.runs["logistic"])
-    with pytest.raises(ValueError, match="margin is"):
-        registry.gate(version, record.split.holdout, margin=margin)
+    strict = GatePolicy(max_megabytes=0.001)
+    assert registry.gate(version, record.split.holdout).passed
+    assert registry.gate(version, record.split.holdout, policy=strict).refused_by == [
+        "size and latency"
+    ]
 
 
 def test_a_check_without_a_verdict_replaces_the_verdict_of_before(registry, record):
@@ -279,13 +280,6 @@ def test_what_does_not_exist_is_answered_with_the_nearest_name(registry, record)
         registry.load(7)
     with pytest.raises(UnknownModelError, match="run_id == 'nobody'"):
         registry.register("nobody")
-
-
-@pytest.mark.parametrize("name", ["", "a/b", "it's", "x" * 251, "-a"])
-def test_names_that_mlflow_cannot_hold_are_refused(record, name):
-    """Slashes, quotes, nothing and too much: a clear error before anything is created."""
-    with pytest.raises(RegistryError, match="must be 1 to 250 letters"):
-        Registry(record.tracking_uri, name)
 
 
 def test_a_time_without_zone_is_refused_before_anything_moves(registry, record):

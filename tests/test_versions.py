@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import json
 
-import pandas as pd
 import pytest
 
 from mlops_helpers.data import FEATURES
-from mlops_helpers.runs import SIGNATURE, connect
-from mlops_helpers.versions import RegistryError, UnknownModelError, Versions, moment
+from mlops_helpers.model_files import DigestError, ModelFileError
+from mlops_helpers.runs import SAMPLE_FILE, SIGNATURE, connect
+from mlops_helpers.versions import DIGESTS, RegistryError, UnknownModelError, Versions
 from tests.loans_on_record import make_record
 
-WHEN = pd.Timestamp("2023-12-01", tz="UTC")
 names = (f"versions {number}" for number in itertools.count())
 
 
@@ -28,44 +28,92 @@ def versions(record):
     return Versions(record.tracking_uri, next(names))
 
 
+def add(versions, record):
+    """Make a version of the logistic run with nothing but MLflow; returns its number."""
+    run = versions.run(record.runs["logistic"].run_id)
+    logged = versions.logged_by(run)
+    made = versions.client.create_model_version(
+        versions.name, logged.artifact_location, run_id=run.info.run_id, tags=digests(run)
+    )
+    return int(made.version)
+
+
+def digests(run):
+    """The tags that name the files of a run."""
+    return {name: run.data.tags[name] for name in DIGESTS}
+
+
 def test_the_store_numbers_the_versions(versions, record):
     """Two scripts that know nothing of each other get different numbers."""
     elsewhere = Versions(record.tracking_uri, versions.name)
-    run = versions.run(record.runs["logistic"].run_id)
-    assert [versions.add(run), elsewhere.add(run), versions.add(run)] == [1, 2, 3]
+    assert [add(versions, record), add(elsewhere, record), add(versions, record)] == [1, 2, 3]
     assert [int(found.version) for found in versions.all()] == [1, 2, 3]
+
+
+def test_more_versions_than_a_page_holds_are_all_found(versions, record, monkeypatch):
+    """MLflow answers in pages; a version on the second one exists all the same."""
+    search = versions.client.search_model_versions
+
+    def two_at_a_time(query, max_results, page_token):
+        return search(query, max_results=2, page_token=page_token)
+
+    for _ in range(5):
+        add(versions, record)
+    monkeypatch.setattr(versions.client, "search_model_versions", two_at_a_time, raising=False)
+    assert [int(found.version) for found in versions.all()] == [1, 2, 3, 4, 5]
 
 
 def test_an_alias_points_at_one_version(versions, record):
     """Pointing again moves the alias; nothing else keeps it."""
-    run = versions.run(record.runs["logistic"].run_id)
-    first, second = versions.add(run), versions.add(run)
-    versions.point("champion", first)
-    versions.point("champion", second)
-    assert versions.aliases() == {"champion": second}
-    versions.unpoint("champion")
-    assert versions.aliases() == {}
+    first, second = add(versions, record), add(versions, record)
+    for number in (first, second):
+        versions.client.set_registered_model_alias(versions.name, "champion", str(number))
+    assert versions.aliases() == versions.roles() == {"champion": second}
 
 
 def test_sample_and_signature_come_with_the_version(versions, record):
     """The stored rows, their probabilities and the contract of the training run."""
-    version = versions.add(versions.run(record.runs["logistic"].run_id))
+    version = add(versions, record)
     rows, probability = versions.sample(version)
     assert list(rows.columns) == list(FEATURES)
     assert len(rows) == len(probability) > 0
     assert versions.signature(version) == SIGNATURE
 
 
-def test_events_are_added_in_order_and_none_is_lost(versions, record):
-    """Two writers that count the same number of events do not overwrite each other."""
-    elsewhere = Versions(record.tracking_uri, versions.name)
-    elsewhere._event_tags = lambda: {}  # believes that nothing has been written yet
-    versions.record("registered", 1, when=WHEN)
-    elsewhere.record("registered", 2, when=WHEN, by="another")
-    versions.record("promoted", 2, when=WHEN, replaced=1, reason="better")
-    assert len(versions.events()) == 3
-    assert {event["version"] for event in versions.events()[:2]} == {1, 2}
-    assert versions.events()[-1]["reason"] == "better"
+def test_a_sample_that_was_rewritten_is_not_used(versions, record):
+    """Probabilities made to fit another model are refused; the registered ones are read."""
+    version = add(versions, record)
+    run = versions.run_of(version)
+    with versions.files(f"{run.info.artifact_uri}/{SAMPLE_FILE}") as path:
+        kept = path.read_bytes()
+        path.write_bytes(kept.replace(b"0.1", b"0.2"))
+        try:
+            assert json.loads(path.read_bytes()), "still a sample, of other numbers"
+            with pytest.raises(DigestError, match=r"sample\.json is not the file"):
+                versions.sample(version)
+        finally:
+            path.write_bytes(kept)
+    assert versions.sample(version)[1]
+
+
+def test_files_that_are_gone_are_named(versions, record):
+    """A folder that was cleaned away is a ModelFileError with its address and the way out."""
+    add(versions, record)
+    missing = f"{record.artifacts.as_uri()}/nobody"
+    with (
+        pytest.raises(ModelFileError, match="nobody: the files were moved or deleted"),
+        versions.files(missing),
+    ):
+        pass
+
+
+def test_the_stamp_says_whether_anything_was_written(versions, record):
+    """It stays while nobody writes and changes with a version, whoever makes it."""
+    before = versions.stamp()
+    versions.state()
+    assert versions.stamp() == before is not None
+    add(Versions(record.tracking_uri, versions.name), record)
+    assert versions.stamp() != before
 
 
 def test_a_run_without_a_model_gives_no_version(versions, record):
@@ -73,7 +121,7 @@ def test_a_run_without_a_model_gives_no_version(versions, record):
     client = connect(record.tracking_uri)
     empty = client.create_run(client.get_experiment_by_name("credit-risk").experiment_id)
     with pytest.raises(RegistryError, match="logged no model"):
-        versions.add(empty)
+        versions.logged_by(empty)
     assert versions.all() == []
 
 
@@ -81,14 +129,37 @@ def test_what_does_not_exist_is_named(versions):
     """An unknown version and an unknown run."""
     with pytest.raises(UnknownModelError, match="version == 5"):
         versions.get(5)
-    with pytest.raises(UnknownModelError, match="run_id == 'nobody'"):
+    with pytest.raises(UnknownModelError, match="run_id == 'nobody' does not exist. compare_runs"):
         versions.run("nobody")
 
 
-def test_moments_are_aware_and_in_utc():
-    """Another zone is converted, a naive time refused, none is the clock's."""
-    berlin = pd.Timestamp("2023-12-01 01:00", tz="Europe/Berlin")
-    assert moment(berlin).isoformat() == "2023-12-01T00:00:00+00:00"
-    assert moment(None).tzinfo is not None
-    with pytest.raises(ValueError, match="must carry a time zone"):
-        moment(pd.Timestamp("2023-12-01"))
+def test_a_run_that_is_nearly_right_is_suggested(versions, record):
+    """A run's name in the place of its id, and an id with a wrong letter, lead to the run."""
+    run_id = record.runs["logistic"].run_id
+    with pytest.raises(UnknownModelError, match=rf"Did you mean {run_id} \(logistic\)"):
+        versions.run("logistik")
+    with pytest.raises(UnknownModelError, match=rf"Did you mean {run_id} \(logistic\)"):
+        versions.run(run_id[:-1] + ("0" if run_id[-1] != "0" else "1"))
+
+
+@pytest.mark.parametrize("number", ["1", 1.0, None, True])
+def test_what_is_no_number_is_no_version(versions, number):
+    """Text, a fraction, nothing and a truth value are named with their type."""
+    with pytest.raises(UnknownModelError, match=f"is a {type(number).__name__}, must be a whole"):
+        versions.get(number)
+
+
+@pytest.mark.parametrize("name", ["Kreditrisiko (Süd)", "信用リスク", "кредит_2", "x" * 250])
+def test_letters_of_any_script_make_a_name(record, name):
+    """A name in another script, or as long as MLflow takes it, is stored and searched for."""
+    versions = Versions(record.tracking_uri, name)
+    assert add(versions, record) == 1
+    assert Versions(record.tracking_uri, name).all()[0].name == name
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a:b", "it's", 'say "x"', "x" * 500, "-a", "a ", 7])
+def test_names_that_mlflow_cannot_hold_are_refused(record, name):
+    """Slashes, quotes, nothing and too much: a clear error, short, before anything is created."""
+    with pytest.raises(RegistryError, match="must be 1 to 250 letters") as refused:
+        Versions(record.tracking_uri, name)
+    assert len(str(refused.value)) < 300
