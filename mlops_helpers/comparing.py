@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from mlops_helpers.runs import EXPERIMENT, KIND, PARENT, connect
+from mlops_helpers.store_errors import explained
 
 __all__ = ["COLUMNS", "all_runs", "compare_runs"]
 
@@ -46,7 +47,20 @@ def compare_runs(
     saw the holdout. Empty if no run has finished. Raises LookupError, naming what is nearest, for
     an experiment that does not exist and for a metric that no run has.
     """
-    client = connect(tracking_uri)
+    with explained(tracking_uri):
+        runs = _newest(connect(tracking_uri), experiment)
+    wanted = [metric] if isinstance(metric, str) else list(metric)
+    _check_metrics(wanted, runs)
+    return pd.concat([_table(one, runs) for one in wanted], ignore_index=True)
+
+
+def all_runs(client: MlflowClient) -> Iterator[Run]:
+    """Every run of the store that was not deleted, of all experiments."""
+    yield from _pages(client, [e.experiment_id for e in client.search_experiments()], "")
+
+
+def _newest(client: MlflowClient, experiment: str) -> list[Run]:
+    """The newest finished run of each name."""
     found = client.get_experiment_by_name(experiment)
     if found is None:
         known = [e.name for e in client.search_experiments()]
@@ -55,15 +69,7 @@ def compare_runs(
     for run in _pages(client, [found.experiment_id], "attributes.status = 'FINISHED'"):
         if not run.data.tags.keys() & {PARENT, KIND}:
             newest.setdefault(run.info.run_name, run)  # they come newest first
-    wanted = [metric] if isinstance(metric, str) else list(metric)
-    _check_metrics(wanted, list(newest.values()))
-    parts = [_table(one, list(newest.values())) for one in wanted]
-    return pd.concat(parts, ignore_index=True)
-
-
-def all_runs(client: MlflowClient) -> Iterator[Run]:
-    """Every run of the store that was not deleted, of all experiments."""
-    yield from _pages(client, [e.experiment_id for e in client.search_experiments()], "")
+    return list(newest.values())
 
 
 def _pages(client: MlflowClient, experiments: list[str], wanted: str) -> Iterator[Run]:
@@ -109,23 +115,16 @@ def _table(metric: str, runs: list[Run]) -> pd.DataFrame:
 def _check_metrics(wanted: list[str], runs: list[Run]) -> None:
     if not wanted:
         raise ValueError("metric is empty: name at least one, such as 'auc'.")
-    logged = {name.removeprefix("holdout_") for run in runs for name in run.data.metrics}
+    logged = {name for run in runs for name in run.data.metrics if name.startswith("holdout_")}
     known = sorted(
-        name for name in logged if not name.endswith(("_low", "_high")) and _on_holdout(name, runs)
+        name.removeprefix("holdout_") for name in logged if not name.endswith(("_low", "_high"))
     )
     for metric in wanted if runs else []:
         if metric not in known:
             raise LookupError(f"no run has the metric {metric!r}.{_nearest(metric, known)}")
 
 
-def _on_holdout(name: str, runs: list[Run]) -> bool:
-    return any(f"holdout_{name}" in run.data.metrics for run in runs)
-
-
 def _nearest(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-    return (
-        f" Did you mean {near[0]!r}? There are: {', '.join(map(repr, known))}."
-        if near
-        else (f" There are: {', '.join(map(repr, known)) or 'none'}.")
-    )
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{hint} There are: {', '.join(map(repr, known)) or 'none'}."

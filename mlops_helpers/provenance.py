@@ -20,7 +20,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from mlops_helpers import __version__
-from mlops_helpers.data import FEATURES, Split
+from mlops_helpers.data import FEATURES
 from mlops_helpers.places import project_root
 
 __all__ = [
@@ -108,10 +108,13 @@ def lock_digest(root: Path | None = None) -> dict[str, str]:
     return {"lock_digest": hashlib.sha256(content).hexdigest(), "lock_source": source}
 
 
-def origin_tags(split: Split, digest: str) -> dict[str, str]:
-    """Tags of a run: spans of both parts, digest of the training rows, features, code, packages."""
+def origin_tags(parts: Mapping[str, pd.DataFrame], digest: str) -> dict[str, str]:
+    """Tags of a run: span of each part, digest of the training rows, features, code, packages.
+
+    `parts` are the rows by what they were for, such as "train" and "holdout".
+    """
     spans = {}
-    for name, rows in (("train", split.train), ("holdout", split.holdout)):
+    for name, rows in parts.items():
         spans[f"{name}_from"] = rows["applied_at"].min().isoformat()
         spans[f"{name}_until"] = rows["applied_at"].max().isoformat()
     code = {"mlops_helpers": __version__, "code_commit": code_commit()}

@@ -37,7 +37,7 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.pipeline import Pipeline
 
 from mlops_helpers.candidates import checked_name
-from mlops_helpers.data import FEATURES, NUMERIC, TARGET, Split
+from mlops_helpers.data import FEATURES, NUMERIC, TARGET
 from mlops_helpers.features import as_features
 from mlops_helpers.provenance import PACKAGES, content_digest
 
@@ -138,10 +138,10 @@ def log_numbers(
         client.log_batch(run_id, metrics=[] if start else numbers, params=params, tags=labels)
 
 
-def log_data(client: MlflowClient, run_id: str, split: Split) -> None:
-    """Both parts as MLflow inputs: digest (36 characters fit), columns, rows and time span."""
+def log_data(client: MlflowClient, run_id: str, parts: Mapping[str, pd.DataFrame]) -> None:
+    """Each part as an MLflow input: digest (36 characters fit), columns, rows and time span."""
     inputs = []
-    for context, rows in (("train", split.train), ("holdout", split.holdout)):
+    for context, rows in parts.items():
         profile = {
             "num_rows": len(rows),  # this name is the one that MLflow's page shows
             "defaults": int(rows[TARGET].sum()),

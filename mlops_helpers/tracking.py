@@ -41,6 +41,7 @@ from mlops_helpers.runs import (
     log_numbers,
     log_sample,
 )
+from mlops_helpers.store_errors import explained, gone
 from mlops_helpers.training import Trained, fit_and_measure, one_thread, ready
 
 __all__ = [
@@ -111,19 +112,20 @@ def train_and_log(
     split = split._replace(train=train)
     parameters = _parameters(pipeline, seed, costs, settings or {})
     _check_figures(figures or {})
-    client = connect(tracking_uri)
-    where = experiment_id(client, experiment, artifact_location)
-    run_id = client.create_run(where, run_name=candidate.name).info.run_id
+    with explained(tracking_uri):
+        client = connect(tracking_uri)
+        where = experiment_id(client, experiment, artifact_location)
+        run_id = client.create_run(where, run_name=candidate.name).info.run_id
     try:
-        with one_thread():
+        with explained(tracking_uri), one_thread():
             trained = fit_and_measure(pipeline, split, seed=seed, costs=costs)
             digest = content_digest(split.train)
             trusted = types_to_vouch(pipeline)
-            labels = dict(tags or {}) | origin_tags(split, digest)
+            labels = dict(tags or {}) | origin_tags(split._asdict(), digest)
             labels |= {"cutoff_from": trained.cutoff_from}
             parameters["cutoff"] = f"{trained.cutoff:.6g}"
             log_numbers(client, run_id, trained.metrics | trained.timings, parameters, labels)
-            log_data(client, run_id, split)
+            log_data(client, run_id, split._asdict())
             client.set_tag(run_id, "sample_sha256", log_sample(client, run_id, trained.scored))
             _log_evidence(client, run_id, split, trained, figures or {}, seed)
             model = log_model(client, where, run_id, pipeline, trusted, train, parameters)
@@ -148,8 +150,9 @@ def load_logged(run: TrainedRun | str, *, tracking_uri: str) -> Pipeline:
 
     Raises LookupError for a run that does not exist, naming the nearest, or that stored no model.
     """
-    client = connect(tracking_uri)
-    found = _run(client, run if isinstance(run, str) else run.run_id)
+    with explained(tracking_uri):
+        client = connect(tracking_uri)
+        found = _run(client, run if isinstance(run, str) else run.run_id)
     if found.outputs is None or not found.outputs.model_outputs:
         raise LookupError(f"run {found.info.run_id} logged no model. Train it with train_and_log.")
     logged = client.get_logged_model(found.outputs.model_outputs[-1].model_id)
@@ -216,7 +219,7 @@ def _run(client: MlflowClient, run_id: str) -> Run:
     try:
         return client.get_run(run_id)
     except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if not gone(error):
             raise
         known = {r.info.run_id: r.info.run_name for r in all_runs(client)}
         names = {name: key for key, name in known.items()}

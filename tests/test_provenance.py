@@ -135,7 +135,7 @@ def test_the_lock_digest_says_of_what_it_is(clone):
 def test_a_run_is_told_where_it_comes_from():
     """Spans, digest, features in order, code and packages: all text."""
     split = small_split()
-    tags = origin_tags(split, "abc")
+    tags = origin_tags(split._asdict(), "abc")
     assert tags["features"].split(", ") == list(FEATURES)
     assert tags["data_digest"] == "abc"
     assert tags["train_until"] < tags["holdout_from"]
