@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from mlops_helpers.contracts import FEATURES, TARGET
 from mlops_helpers.delong import auc_contrast
@@ -80,4 +81,5 @@ def _without(
 
 
 def _default_probability(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[np.float64]:
-    return np.asarray(pipeline.predict_proba(features), dtype=float)[:, 1]
+    with threadpool_limits(1, user_api="openmp"):  # boosting's threads wait for each other by tree
+        return np.asarray(pipeline.predict_proba(features), dtype=float)[:, 1]

@@ -52,14 +52,14 @@ def test_what_matters_comes_first_and_nothing_is_zero():
 
 
 def test_the_interval_of_an_irrelevant_column_contains_zero():
-    """A column the model uses and the outcome does not: about 95 % of 200 worlds cover 0."""
+    """A column the model uses and the outcome does not: about 95 % of 150 worlds cover 0."""
     model = Rule(debt_to_income_ratio=1.0, age=0.7)
     covered = []
-    for seed in range(200):
+    for seed in range(150):
         table = permutation_table(model, world(400, seed), seed=seed, repeats=2)
         age = table.set_index("feature").loc["age"]
         covered.append(age["low"] <= 0 <= age["high"])
-    assert 0.90 <= np.mean(covered) <= 0.985
+    assert 0.90 <= np.mean(covered) <= 0.99
 
 
 def test_one_seed_is_one_table():
