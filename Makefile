@@ -8,10 +8,12 @@ READY := $(VENV)/.installed
 # DATA=loans.csv      your own loans instead of the simulated ones
 # OUTPUTS=folder      where everything is written instead of outputs/
 # FRESH=1             run again what is up to date
+# PORT=5000           of the MLflow UI
 # ARGS="..."          passed on: notebooks, -p NAME VALUE
 DATA ?=
 OUTPUTS ?=
 FRESH ?=
+PORT ?= 5000
 ARGS ?=
 OPTIONS = $(if $(DATA),--data "$(DATA)") $(if $(OUTPUTS),--outputs "$(OUTPUTS)") \
 	$(if $(FRESH),--fresh) $(ARGS)
@@ -25,6 +27,7 @@ help:
 	@echo "make test       prove everything: lint, the whole course, every stored output, the tests"
 	@echo "make bench      measure what is promised to be fast; a missed bar fails"
 	@echo "make lab        open JupyterLab on the notebooks"
+	@echo "make mlflow     open the MLflow UI on what the last phase has stored; PORT=5000"
 	@echo "make notebooks  execute the notebooks and store their outputs in the files"
 	@echo "make doctor     check this machine"
 	@echo "make lint       check the style; make format mends what it can"
@@ -47,6 +50,10 @@ bench: $(READY)
 
 lab: $(READY)
 	@$(PY) -m jupyterlab notebooks $(ARGS)
+
+mlflow: $(READY)
+	@$(PY) -m mlops_helpers mlflow $(if $(DATA),--data "$(DATA)") \
+		$(if $(OUTPUTS),--outputs "$(OUTPUTS)") --port "$(PORT)" $(ARGS)
 
 notebooks: $(READY)
 	@$(PY) -m mlops_helpers store $(ARGS)

@@ -61,6 +61,7 @@ executing       one notebook through Papermill, with progress
 pages           an executed notebook as a page without network
 report          the page of a run: outputs/index.html
 storing         executes the notebooks and stores their outputs in the files
+browsing        the MLflow UI on a copy of what a phase has stored
 doctor          is this machine ready for the course?
 ==============  ==================================================================
 """

@@ -1,4 +1,4 @@
-"""The command line: ``python -m mlops_helpers run | doctor | store | prepare``."""
+"""The command line: ``python -m mlops_helpers run | mlflow | doctor | store | prepare``."""
 
 import signal
 import sys
@@ -14,7 +14,7 @@ from mlops_helpers import __version__
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="mlops-helpers")
 def main() -> None:
-    """Run the course's notebooks, check this machine, store the notebooks' outputs."""
+    """Run the course's notebooks, look at what they stored, check this machine."""
 
 
 @main.command()
@@ -96,6 +96,29 @@ def store(notebooks: tuple[str, ...]) -> None:
         _leave(str(error), 2)
     if failed:
         _leave(f"{failed}. No notebook was changed.", 1)
+
+
+@main.command()
+@click.option("--data", default="simulated", metavar="PATH", help="The loans of that run.")
+@click.option("--seed", type=int, default=42, show_default=True, help="Its seed.")
+@click.option("--outputs", default="outputs", metavar="DIR", help="Where it has written.")
+@click.option("--phase", metavar="NAME", help="The phase (default: the last that has finished).")
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def mlflow(data: str, seed: int, outputs: str, phase: str | None, port: int) -> None:
+    """Open the MLflow UI on a copy of what a finished phase has stored; Ctrl-C ends it."""
+    from mlops_helpers.browsing import LOCALHOST, find_finished, open_ui
+    from mlops_helpers.places import WorkspaceError
+
+    try:
+        finished = find_finished(phase, applications=data, seed=seed, outputs=outputs)
+        with open_ui(finished, port=port) as server:
+            click.echo(f"Runs and models after {finished.phase}: http://{LOCALHOST}:{port}")
+            click.echo("It is a copy: what you change there is not kept. Ctrl-C ends it.")
+            server.wait()
+    except WorkspaceError as error:
+        _leave(str(error), 2)
+    except KeyboardInterrupt:
+        click.echo("\nClosed.")
 
 
 @main.command()

@@ -238,7 +238,7 @@ def _start_folder(folder: Path, before: str | None, copied: list[str]) -> FileLo
         in_use.acquire(timeout=0)
         for name in copied if source else []:
             if f"{source.folder.name}/{name}" in source.files:
-                _copy_database(source.folder / name, folder / name)
+                copy_database(source.folder / name, folder / name)
     return in_use
 
 
@@ -251,7 +251,7 @@ def _files(folder: Path, state: Path) -> list[str]:
     )
 
 
-def _copy_database(source: Path, target: Path) -> None:
+def copy_database(source: Path, target: Path) -> None:
     """Copy an SQLite file as one consistent snapshot; `sqlite3.Error` if there is no source."""
     with (
         contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as old,

@@ -59,7 +59,7 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
     "pages": ({"jinja2"}, {"report", "cards.rendering"}),
     "network": (
         {"http", "urllib", "socket", "smtplib", "requests", "httpx", "aiohttp", "fastapi"},
-        {"doctor"},
+        {"doctor", "browsing"},
     ),
 }
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "localtime"}

@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_the_finished_state(monkeypatch):
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_copy_database", full)
+        patched.setattr(module, "copy_database", full)
         with pytest.raises(WorkspaceError, match="disk is full"):
             Workspace.begin(SECOND)
     assert list(first.state.glob(f"{SECOND}-*")) == []
