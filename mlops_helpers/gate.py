@@ -15,26 +15,14 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-from sklearn.pipeline import Pipeline
-
-from mlops_helpers.delong import MIN_PER_CLASS, auc_difference, auc_interval
 
 __all__ = [
     "Check",
     "Finding",
     "GateVerdict",
-    "beats_baseline",
-    "gives_probabilities",
-    "not_worse",
-    "reproduces",
     "run_checks",
-    "unseen_rows",
     "with_extra",
 ]
-
-TOLERANCE = 1e-9
-"""Stored and replayed probabilities may differ by this much: rounding, not another model."""
 
 
 @dataclass(frozen=True)
@@ -153,68 +141,3 @@ def _run(check: Check) -> Finding:
 
 def _known(figure: object) -> bool:
     return figure is None or (isinstance(figure, Real) and math.isfinite(figure))
-
-
-def reproduces(pipeline: Pipeline, rows: pd.DataFrame, stored: ArrayLike) -> Finding:
-    """Does the loaded pipeline give the probabilities that were stored when it was trained?"""
-    expected = np.asarray(stored, dtype=float)
-    if not len(rows) or len(rows) != len(expected):
-        return Finding(False, f"{len(rows)} sample rows and {len(expected)} stored probabilities")
-    gap = float(np.abs(pipeline.predict_proba(rows)[:, 1] - expected).max())
-    words = f"{len(rows)} stored rows, largest difference "
-    words += f"below {TOLERANCE:g}" if gap <= TOLERANCE else f"{gap:.3g}"
-    return Finding(gap <= TOLERANCE, words, value=gap, limit=TOLERANCE)
-
-
-def gives_probabilities(pipeline: Pipeline, rows: pd.DataFrame) -> Finding:
-    """Two columns of finite numbers between 0 and 1 that add up to 1, and not all the same."""
-    found = pipeline.predict_proba(rows)
-    if found.shape != (len(rows), 2):
-        return Finding(False, f"probabilities of shape {found.shape}, must be ({len(rows)}, 2)")
-    if not np.isfinite(found).all() or found.min() < 0 or found.max() > 1:
-        return Finding(False, "some probabilities are missing or outside [0, 1]")
-    if not np.allclose(found.sum(axis=1), 1):
-        return Finding(False, "the probabilities of repaid and default do not add up to 1")
-    low, high = found[:, 1].min(), found[:, 1].max()
-    words = f"probabilities of default from {low:.3f} to {high:.3f}"
-    return Finding(bool(high > low), words if high > low else f"one answer for all: {low:.3f}")
-
-
-def unseen_rows(rows: pd.DataFrame, trained_until: Mapping[str, pd.Timestamp]) -> Finding:
-    """Is every row later than the last training row of each model that is compared?"""
-    if rows.empty:
-        return Finding(False, "no rows to judge on")
-    first = rows["applied_at"].min()
-    seen = [name for name, until in trained_until.items() if not until < first]
-    if seen:
-        return Finding(False, f"{' and '.join(seen)} may have been trained on rows judged here")
-    return Finding(True, f"{len(rows):,} rows from {first:%Y-%m-%d} on, later than all training")
-
-
-def beats_baseline(outcome: ArrayLike, probability: ArrayLike) -> Finding:
-    """Is the AUC surely (95 %) above 0.5, what a model that knows nothing gets?"""
-    auc = auc_interval(outcome, probability)
-    if not auc.known:
-        return Finding(False, _too_few(outcome), value=auc.value, limit=0.5)
-    words = f"AUC {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}] against 0.500"
-    return Finding(bool(auc.low > 0.5), words, auc.value, auc.low, auc.high, 0.5)
-
-
-def not_worse(
-    outcome: ArrayLike, champion: ArrayLike, candidate: ArrayLike, *, margin: float
-) -> Finding:
-    """Is the candidate's AUC surely (95 %, paired on the same rows) no more than `margin` below?"""
-    gap = auc_difference(outcome, champion, candidate)
-    if not gap.known:
-        return Finding(False, _too_few(outcome), value=gap.value, limit=-margin)
-    words = f"AUC {gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] against the champion's"
-    words += f"; may lose at most {margin:.3f}"
-    return Finding(bool(gap.low > -margin), words, gap.value, gap.low, gap.high, -margin)
-
-
-def _too_few(outcome: ArrayLike) -> str:
-    label = np.asarray(outcome, dtype=float)
-    return (
-        f"not enough evidence: {int((label == 1).sum())} defaults and {int((label == 0).sum())} "
-        f"repaid loans, needs {MIN_PER_CLASS} of each"
-    )

@@ -43,7 +43,6 @@ __all__ = ["standard_checks"]
 class _Fetched:
     """What several checks share about one version, fetched when first asked for."""
 
-    subject: Subject
     pipeline: Callable[[], Pipeline]
     scores: Callable[[], NDArray[np.float64]]
 
@@ -60,8 +59,9 @@ def standard_checks(
     outcome. Without a champion the checks that compare judge against the next best thing, which
     their evidence names.
     """
-    mine = _fetched(candidate, rows)
-    theirs = None if champion is None else _fetched(champion, rows)
+    features = cache(lambda: as_features(rows))  # cache keeps results, and no exceptions
+    mine = _fetched(candidate, features)
+    theirs = None if champion is None else _fetched(champion, features)
 
     def opponent() -> NDArray[np.float64] | None:
         return None if theirs is None else theirs.scores()
@@ -79,7 +79,9 @@ def standard_checks(
         "file audit": lambda: files_as_registered(candidate.files()),
         "reproduces its predictions": lambda: reproduces(mine.pipeline(), *candidate.sample()),
         "keeps the contract": candidate.contract,
-        "gives probabilities": lambda: gives_probabilities(mine.pipeline(), as_features(rows)),
+        "gives probabilities": lambda: gives_probabilities(
+            mine.pipeline(), features(), mine.scores
+        ),
         "judged on unseen rows": unseen,
         "beats the baseline": lambda: beats_baseline(rows[TARGET], mine.scores()),
         "not worse than the champion": against_champion,
@@ -87,12 +89,11 @@ def standard_checks(
         "segments": lambda: fair_to_groups(rows, mine.scores(), opponent(), policy),
         "profit": lambda: earns_as_much(rows, mine.scores(), opponent(), policy),
         "size and latency": lambda: small_and_quick(
-            candidate.files().bytes, mine.pipeline(), as_features(rows), policy
+            candidate.files().bytes, mine.pipeline(), features(), policy
         ),
     }
 
 
-def _fetched(subject: Subject, rows: pd.DataFrame) -> _Fetched:
-    pipeline = cache(lambda: subject.pipeline())  # cache keeps results and no exceptions
-    scores = cache(lambda: default_probability(pipeline(), as_features(rows)))
-    return _Fetched(subject, pipeline, scores)
+def _fetched(subject: Subject, features: Callable[[], pd.DataFrame]) -> _Fetched:
+    pipeline = cache(lambda: subject.pipeline())
+    return _Fetched(pipeline, cache(lambda: default_probability(pipeline(), features())))

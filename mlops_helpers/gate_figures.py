@@ -70,7 +70,7 @@ def calibrated(outcome: ArrayLike, probability: ArrayLike, policy: GatePolicy) -
     """
     label, chance = np.asarray(outcome, dtype=float), np.asarray(probability, dtype=float)
     slope = recalibration(label, chance).slope  # raises for outcomes that are none
-    if min((label == 1).sum(), (label == 0).sum()) < MIN_PER_CLASS:
+    if _rarer(label) < MIN_PER_CLASS:
         return Finding(False, _too_few(outcome))
     rate = wilson(pd.Series(label), 0.05)
     promised = max(float(chance.mean()), np.finfo(float).tiny)
@@ -100,23 +100,33 @@ def _slope_in_words(slope: Interval, policy: GatePolicy) -> str:
 def earns_as_much(
     rows: pd.DataFrame, candidate: ArrayLike, champion: ArrayLike | None, policy: GatePolicy
 ) -> Finding:
-    """Do its decisions earn, per application, what the champion's do, less the margin at most?"""
+    """Do its decisions surely earn what the champion's do, less the margin per application?
+
+    Without a champion they must surely earn more than declining everybody, which earns nothing.
+    """
     limit, costs = policy.approve_below, policy.costs
     dollars, outcome = rows["loan_amount"], rows[TARGET]
 
     def profit(probability: ArrayLike) -> np.ndarray:
         return costs.profit(dollars, outcome, np.asarray(probability, dtype=float) < limit)
 
-    gap = profit_interval(profit(candidate) - (0.0 if champion is None else profit(champion)))
-    least = 0.0 if champion is None else -policy.profit_margin
-    opponent = "declining everybody" if champion is None else "the champion's decisions"
-    if not gap.known:
-        return Finding(False, f"not enough evidence: {gap.n} rows", limit=least)
+    alone = champion is None
+    gap = profit_interval(profit(candidate) - (0.0 if alone else profit(champion)))
+    least = 0.0 if alone else -policy.profit_margin
+    if not gap.known or _rarer(outcome) < MIN_PER_CLASS:  # few losses: t limits are too narrow
+        return Finding(False, _too_few(outcome), limit=least)
+    opponent = "declining everybody" if alone else "the champion's decisions"
     words = (
         f"{in_dollars(gap.value)} [{in_dollars(gap.low)}, {in_dollars(gap.high)}] an application "
         f"against {opponent}, approving below {limit:.3f}; must surely be above {in_dollars(least)}"
     )
     return Finding(bool(gap.low > least), words, gap.value, gap.low, gap.high, least)
+
+
+def _rarer(outcome: ArrayLike) -> int:
+    """How many there are of the rarer class."""
+    label = np.asarray(outcome, dtype=float)
+    return int(min((label == 1).sum(), (label == 0).sum()))
 
 
 def _too_few(outcome: ArrayLike) -> str:

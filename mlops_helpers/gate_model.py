@@ -95,14 +95,17 @@ def reproduces(pipeline: Pipeline, rows: pd.DataFrame, stored: ArrayLike) -> Fin
     return Finding(gap <= TOLERANCE, words, value=gap, limit=TOLERANCE)
 
 
-def gives_probabilities(pipeline: Pipeline, features: pd.DataFrame) -> Finding:
+def gives_probabilities(
+    pipeline: Pipeline, features: pd.DataFrame, answers: Callable[[], NDArray[np.float64]]
+) -> Finding:
     """Probabilities that differ between applicants, and depend on nothing but the application.
 
+    `answers` gives (or raises for) the `default_probability` of all rows, which others need too.
     Some rows are asked again, backwards and with their columns in another order: a model that goes
     by position, by the other rows or by chance answers otherwise.
     """
     try:
-        found = default_probability(pipeline, features)
+        found = answers()
     except ValueError as fault:
         return Finding(False, str(fault))
     if not found.size:

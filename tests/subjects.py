@@ -17,15 +17,15 @@ DIGEST = "5e" * 32
 FILES = FileFacts(DIGEST, DIGEST, 120_000, tuple(sorted(EXPECTED_FILES)), ())
 
 
-def subject(pipeline: Pipeline, split: Split, version: int = 1, **replaced: Any) -> Subject:
+def subject(model: Pipeline, split: Split, version: int = 1, /, **replaced: Any) -> Subject:
     """A version whose every member answers as it should, but for those that are `replaced`."""
     rows = as_features(split.holdout.head(50))
 
     def sample() -> tuple[pd.DataFrame, list[float]]:
-        return rows, list(pipeline.predict_proba(rows)[:, 1])
+        return rows, list(model.predict_proba(rows)[:, 1])
 
     members = {
-        "pipeline": lambda: pipeline,
+        "pipeline": lambda: model,
         "sample": sample,
         "contract": lambda: Finding(True, "10 features in, two probabilities out"),
         "files": lambda: FILES,

@@ -43,6 +43,11 @@ def fixed(*p):
 BY_NAME = Model(lambda rows: rows["a"])
 
 
+def asked(model, rows):
+    """The finding about a model's answers to these rows."""
+    return gives_probabilities(model, rows, lambda: default_probability(model, rows))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -98,7 +103,7 @@ def test_a_stored_probability_that_is_missing_is_not_reproduced():
 )
 def test_what_is_no_probability_does_not_pass(model, words):
     """Each fault has its own words, a model that goes by the columns' positions among them."""
-    found = gives_probabilities(model, ROWS)
+    found = asked(model, ROWS)
     assert not found.passed
     assert words in found.evidence
 
@@ -106,10 +111,10 @@ def test_what_is_no_probability_does_not_pass(model, words):
 def test_answers_that_depend_on_who_else_applies_are_noticed():
     """The first fifty are asked again without the others: a scaler fitted on the spot shows."""
     rows = pd.DataFrame({"a": np.linspace(0.1, 0.9, 200), "b": 0.0})
-    assert gives_probabilities(BY_NAME, rows).passed
+    assert asked(BY_NAME, rows).passed
     batch = Model(lambda rows: rows["a"] / rows["a"].max() / 2)
-    assert "other answers" in gives_probabilities(batch, rows).evidence
-    assert not gives_probabilities(BY_NAME, rows.head(0)).passed
+    assert "other answers" in asked(batch, rows).evidence
+    assert not asked(BY_NAME, rows.head(0)).passed
 
 
 def test_a_column_of_the_wrong_answer_is_not_taken():
