@@ -154,6 +154,15 @@ def test_a_refused_version_says_so_first_among_its_limits(registry, record):
     assert rows_of(card, "Gate")["beats the baseline"][0] == "✗ refused"
 
 
+def test_an_archived_version_is_no_candidate(own, record):
+    """Put aside is a role of its own, and a limit."""
+    version = own.register(record.runs["logistic"], when=WHEN)
+    own.archive(version, reason="not needed", when=WHEN)
+    card = write_card(own, version)
+    assert rows_of(card, "What this is")["Role"] == ("archived",)
+    assert "must be restored" in card.part("Limits")
+
+
 def test_history_is_that_of_this_version_only(own, record):
     """Events of others are left out, except those in which this version was replaced."""
     first, second = promote(own, record, "cautious"), promote(own, record, "logistic")

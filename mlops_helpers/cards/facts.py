@@ -19,6 +19,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from mlops_helpers.changing import GATE_EVENTS, gate_words
 from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.registry import Registry, RegistryError, UnknownModelError
 from mlops_helpers.tracking import PROFILE_FILE
@@ -39,14 +40,17 @@ class CardFacts:
     """What is recorded about a version.
 
     `parts` has an entry for `train` and `holdout` (rows, defaults, first and last application,
-    digest), `checks` a row for each check of the gate, `history` the events of this version.
-    `profile` is that of the training rows; `version_tags` belong to the version, `tags` to its run.
+    digest). `gate` is what the gate said last, `checks` has a row for each of its checks, `history`
+    the events of this version. `profile` is that of the training rows; `version_tags` belong to the
+    version, `tags` to its run.
     """
 
     model: str
     version: int
     created: pd.Timestamp
     aliases: tuple[str, ...]
+    archived: bool
+    gate: str | None
     version_tags: Mapping[str, str]
     history: pd.DataFrame
     run_id: str | None = None
@@ -65,8 +69,7 @@ class CardFacts:
 def read_facts(registry: Registry, version: int) -> CardFacts:
     """Everything the stores hold about `version`; raises UnknownModelError if there is none."""
     versions = Versions(registry.tracking_uri, registry.name)
-    found = versions.get(version)
-    reader = _Reader()
+    found, state, reader = versions.get(version), versions.state(), _Reader()
     known: dict[str, Any] = {}
     try:
         run = versions.run(found.run_id)
@@ -75,15 +78,19 @@ def read_facts(registry: Registry, version: int) -> CardFacts:
     else:
         known = _of_run(run, versions.client, reader)
         known["algorithm"] = _algorithm(registry, version, reader)
-    checks = found.tags.get("gate_checks")
+    number = int(found.version)
+    verdict = state.last(number, *GATE_EVENTS)
+    checks = json.dumps(verdict.checks) if verdict and verdict.checks else None
     return CardFacts(
         model=registry.name,
-        version=int(found.version),
+        version=number,
         created=pd.Timestamp(found.creation_timestamp, unit="ms", tz="UTC"),
-        aliases=tuple(sorted(a for a, n in versions.aliases().items() if n == int(found.version))),
+        aliases=tuple(sorted(alias for alias, n in state.roles.items() if n == number)),
+        archived=state.archived(number),
+        gate=gate_words(verdict) if verdict else None,
         version_tags=dict(found.tags),
-        history=_history(registry, int(found.version)),
-        checks=reader.parse("the gate's checks", checks, _checks),
+        history=_history(registry, number),
+        checks=reader.parse("the gate's checks", checks or found.tags.get("gate_checks"), _checks),
         unreadable=tuple(reader.unreadable),
         **known,
     )

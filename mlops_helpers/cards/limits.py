@@ -27,11 +27,12 @@ def _records(facts: CardFacts) -> Iterator[str]:
 
 
 def _gate(facts: CardFacts) -> Iterator[str]:
-    gate = facts.version_tags.get("gate")
-    if gate is None:
+    if facts.gate is None:
         yield "No gate has judged this version. It must not serve before one has."
-    elif gate != "passed":
-        yield f"The gate did not let this version pass ({gate})."
+    elif facts.gate != "passed":
+        yield f"The gate did not let this version pass ({facts.gate})."
+    if facts.archived:
+        yield "It was put aside (archived). It must be restored and judged again before it serves."
 
 
 def _span(facts: CardFacts) -> Iterator[str]:

@@ -54,10 +54,10 @@ def _what(facts: CardFacts, texts: CardTexts) -> Section:
     rows = {
         "Model": facts.model,
         "Version": str(facts.version),
-        "Role": ", ".join(facts.aliases) or "none",
+        "Role": ", ".join(facts.aliases) or ("archived" if facts.archived else "none"),
         "Run": facts.name,
         "Algorithm": facts.algorithm,
-        "Gate": facts.version_tags.get("gate", "not judged"),
+        "Gate": facts.gate or "not judged",
         "Registered": f"{facts.created:%Y-%m-%d %H:%M} UTC",
         "Questions to": texts.contact,
     }
@@ -125,14 +125,14 @@ def _groups(facts: CardFacts) -> Section:
 
 
 def _gate(facts: CardFacts) -> Section:
-    gate = facts.version_tags.get("gate")
+    verdict = facts.gate or ABSENT
     if facts.checks is None or facts.checks.empty:
-        return Section("Gate", words=(f"The gate's verdict: {gate or ABSENT}.",))
+        return Section("Gate", words=(f"The gate's verdict: {verdict}.",))
     rows = tuple(
         (str(row.check), "✓ passed" if row.passed is True else "✗ refused", str(row.evidence))
         for row in facts.checks.astype(object).itertuples()
     )
-    caption = f"The last verdict of the gate: {gate or ABSENT}"
+    caption = f"The last verdict of the gate: {verdict}"
     return Section("Gate", table=Table(caption, ("Check", "Verdict", "Evidence"), rows))
 
 
