@@ -40,7 +40,7 @@ def lock_file(tracking_uri: str, name: str) -> Path:
 def one_writer(tracking_uri: str, name: str, *, patience: float = PATIENCE) -> Iterator[None]:
     """Hold the lock of a model; RegistryError if another process keeps it `patience` seconds."""
     path = lock_file(tracking_uri, name)
-    lock = FileLock(path, timeout=patience, thread_local=False)
+    lock = FileLock(path, timeout=patience, poll_interval=0.01, thread_local=False)
     try:
         lock.acquire()
     except Timeout as error:

@@ -1,0 +1,224 @@
+"""A change is made by one process at a time, survives a kill, and is in the history once."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+
+import pandas as pd
+import pytest
+
+from mlops_helpers import registry as registry_module
+from mlops_helpers.changing import changing
+from mlops_helpers.model_files import ModelFileError
+from mlops_helpers.registry import PromotionRefused, Registry, RegistryError
+from tests.contending import NO_ROWS, WHEN, contend, easy_gate, killer, operate, prepare
+from tests.loans_on_record import make_record
+
+names = (f"changing {number}" for number in itertools.count())
+AFTER = {
+    "register": {"champion": 2, "previous": 1},
+    "gate": {"champion": 2, "previous": 1},
+    "promote": {"champion": 3, "previous": 2},
+    "rollback": {"champion": 1},
+    "challenge": {"champion": 2, "previous": 1, "challenger": 3},
+    "archive": {"champion": 2, "previous": 1},
+    "delete": {"champion": 2, "previous": 1},
+}
+RECORDED = {
+    "register": "registered",
+    "gate": "gate passed",
+    "promote": "promoted",
+    "rollback": "rolled back",
+    "challenge": "challenger",
+    "archive": "archived",
+    "delete": "deleted",
+}
+# Calls that write, of which each is killed in turn: the journal, the aliases, the mark that it is
+# done; a version comes with its event in one; a deletion first saves the event of registration.
+WRITES = {
+    "register": 1,
+    "gate": 3,
+    "promote": 5,
+    "rollback": 4,
+    "challenge": 3,
+    "archive": 3,
+    "delete": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    """Three finished runs in one store."""
+    return make_record(tmp_path_factory.mktemp("changing"))
+
+
+@pytest.fixture(scope="module")
+def runs(record):
+    """The ids of the runs by name."""
+    return {name: run.run_id for name, run in record.runs.items()}
+
+
+@pytest.fixture(scope="module")
+def kill():
+    """Has another process do an operation and be killed in it."""
+    with killer() as function:
+        yield function
+
+
+@pytest.fixture(autouse=True)
+def _gate_that_passes(monkeypatch):
+    """These tests are about who comes first."""
+    monkeypatch.setattr(registry_module, "standard_checks", easy_gate)
+
+
+@pytest.fixture
+def registry(record):
+    """A registry of its own for each test, in the store they share."""
+    return Registry(record.tracking_uri, next(names))
+
+
+@pytest.mark.parametrize(
+    ("operation", "at"), [(name, at) for name, n in WRITES.items() for at in range(1, n + 2)]
+)
+def test_a_process_killed_between_any_two_writes(registry, record, runs, kill, operation, at):
+    """The next change finds the registry as before or completes it; each event is there once.
+
+    Killed before the first write nothing has happened; from the second on the change counts, for
+    readers at once and in MLflow as soon as anybody changes anything. The last `at` is beyond the
+    last write, where the process ends by itself: so no write was left out.
+    """
+    prepare(registry, runs, operation)
+    before, old = registry._versions.roles(), registry.history()["event"].tolist()
+    uri, name = record.tracking_uri, registry.name
+    order = {"runs": runs, "operation": operation, "at": at}
+    assert kill(uri=uri, name=name, **order) == (at <= WRITES[operation])
+
+    expected = AFTER[operation] if at > 1 else before
+    assert registry._versions.roles() == expected, "what readers see, before anybody repairs it"
+    assert registry.load("champion").version == expected["champion"]
+    registry.restore(1, when=WHEN)  # the next change; it has nothing to do itself
+    state = registry._versions.state()
+    assert state.aliases == expected, "in MLflow"
+    assert not [event for event in state.events if event.pending]
+    extra = ["gate passed"] if operation == "promote" else []
+    happened = [*extra, *([RECORDED[operation]] if at > 1 else [])]
+    assert registry.history()["event"].tolist() == old + happened
+    assert registry.history().index.tolist() == list(range(1, len(old + happened) + 1))
+    if operation in ("register", "delete"):
+        assert (3 in state.versions) == ((at > 1) == (operation == "register"))
+    if at == 1:
+        operate(registry, runs, operation)
+        assert registry._versions.aliases() == AFTER[operation]
+
+
+@pytest.mark.timeout(150)
+def test_two_processes_promote_at_once_fifty_times(registry, record, runs):
+    """There is one champion after each round, and both attempts are in the history, in order."""
+    rounds = 50
+    prepare(registry, runs, "")
+    context = multiprocessing.get_context("spawn")
+    start, told = context.Barrier(2), context.Queue()
+    workers = [
+        context.Process(
+            target=contend, args=(record.tracking_uri, registry.name, place, rounds, start, told)
+        )
+        for place in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    answers = [told.get(timeout=100) for _ in range(2 * rounds)]
+    for worker in workers:
+        worker.join(30)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+
+    table = pd.DataFrame(answers, columns=["round", "version", "outcome", "champion"])
+    for _, both in table.groupby("round"):
+        (winner,) = both.loc[both["outcome"] == "promoted", "version"]
+        assert set(both["champion"]) == {winner}
+        assert sorted(both["outcome"]) == ["promoted", "promotion refused"]
+    trail = registry.history()
+    attempts = trail[trail["event"].isin(["promoted", "promotion refused"])]
+    assert attempts["event"].value_counts().to_dict() == {
+        "promoted": rounds + 2,
+        "promotion refused": rounds,
+    }
+    assert trail.index.tolist() == list(range(1, len(trail) + 1))
+    moved = trail[trail["event"] == "promoted"]
+    assert moved["replaced"].iloc[1:].tolist() == moved["version"].iloc[:-1].tolist()
+    assert registry.version_of("champion") == moved["version"].iloc[-1]
+
+
+def test_an_alias_moved_in_mlflow_is_recorded_and_not_moved_back(registry, runs):
+    """The next change tells who served instead, and a verdict of before does not count."""
+    prepare(registry, runs, "")
+    verdict = registry.gate(3, NO_ROWS)
+    registry._versions.client.set_registered_model_alias(registry.name, "champion", "1")
+    with pytest.raises(PromotionRefused, match="judged against champion 2, but it is 1 now"):
+        registry.promote(3, verdict)
+    assert registry.version_of("champion") == 1
+    told = registry.history().iloc[-2]
+    assert (told["event"], told["version"], told["replaced"]) == ("moved outside", 1, 2)
+    assert "champion was moved in MLflow itself" in told["reason"]
+    with pytest.raises(RegistryError, match="no previous version"):  # it is the champion
+        registry.rollback(reason="rehearsal")
+    assert registry.history()["event"].tolist().count("moved outside") == 1
+
+
+def test_an_alias_moved_after_a_kill_stays_where_it_was_put(registry, record, runs, kill):
+    """Completing what was begun does not overwrite a decision that somebody took since."""
+    prepare(registry, runs, "promote")
+    order = {"runs": runs, "operation": "promote", "at": 2}
+    assert kill(uri=record.tracking_uri, name=registry.name, **order)
+    registry._versions.client.set_registered_model_alias(registry.name, "champion", "1")
+    registry.restore(1)
+    assert registry._versions.aliases() == {"champion": 1, "previous": 2}
+    assert registry.history()["event"].tolist()[-2:] == ["promoted", "moved outside"]
+
+
+def test_a_version_deleted_in_mlflow_is_recorded(registry, runs):
+    """Its own events went with it; that it is gone is told, once, and the numbers go on."""
+    prepare(registry, runs, "")
+    registry._versions.client.delete_model_version(registry.name, "1")
+    registry.restore(2)
+    registry.restore(3)
+    trail = registry.history()
+    assert trail["event"].tolist().count("deleted outside") == 1
+    assert trail["event"].tolist().count("moved outside") == 1, "MLflow took the alias previous"
+    assert trail.index.is_unique
+    assert registry.register(runs["dummy"]) == 4
+
+
+def test_an_alias_that_another_machine_moved_meanwhile_is_noticed(registry, runs, monkeypatch):
+    """On a server, where no lock is shared, the alias is read back: overtaken is on record."""
+    prepare(registry, runs, "")
+    versions, verdict = registry._versions, registry.gate(3, NO_ROWS)
+    monkeypatch.setattr(versions, "database", None)  # as for a server
+    move = versions.client.set_registered_model_alias
+
+    def and_then_another(name, alias, version):
+        move(name, alias, version)
+        if alias == "champion":
+            move(name, alias, "1")
+
+    monkeypatch.setattr(
+        versions.client, "set_registered_model_alias", and_then_another, raising=False
+    )
+    with pytest.raises(RegistryError, match="promoted version 3, but another machine has set"):
+        registry.promote(3, verdict)
+    assert registry.version_of("champion") == 1
+    assert registry.history()["event"].tolist()[-2:] == ["promoted", "overtaken"]
+
+
+def test_the_same_run_registered_twice_at_once_is_one_version(registry, runs):
+    """Whoever waits for the lock sees what the other did."""
+    elsewhere = Registry(registry.tracking_uri, registry.name)
+    assert registry.register(runs["dummy"]) == elsewhere.register(runs["dummy"]) == 1
+
+
+def test_an_error_inside_leaves_the_lock(registry):
+    """A change that fails does not block the next one."""
+    with pytest.raises(ModelFileError), changing(registry._versions, when=WHEN):
+        raise ModelFileError("no file")
+    with changing(registry._versions, when=WHEN) as change:
+        assert change.state.events == []
