@@ -30,6 +30,7 @@ gate            named checks before a promotion; anything missing refuses
 gate_checks     the gate's own checks by name, each fetching what it needs itself
 gate_model      checks of a stored model: files, answers, size and speed
 gate_figures    checks of what a model is worth, with uncertainty
+gate_segments   the gate's look at groups of applicants
 gate_policy     the limits of the gate
 gate_subject    a version as the gate sees it
 registry        versions, aliases, the promotion gate, rollback (MLflow)

@@ -1,4 +1,42 @@
-"""The limits of the gate, agreed before anybody looks at a candidate."""
+"""The limits of the gate, agreed before anybody looks at a candidate, and what they let through.
+
+Two kinds of rule. Where rows enough can be had, the candidate must prove that it is within the
+limit with its whole 95 % interval: AUC against baseline and champion, level, profit. A model
+exactly at the limit is then approved in 2.5 % of samples. Where they cannot be had (the slope, a
+group of applicants) the check refuses what is surely beyond the limit, and what too few rows can
+say nothing about; the slope must be known to `slope_reach`, and a group of fewer than 20 of each
+class is named, not judged.
+
+The limits are wide, because default rates move: on LendingClub's loans of 2009 every model promised
+21.5 % and 14.1 % defaulted. They are to stop a broken model, not to find the best one. Approved in
+800 drawn holdouts by each check alone, at the limits below (`tests/benchmarks/coverage_gate.py`):
+A with 4,000 rows and an AUC of 0.72, B with 1,587 rows and an AUC of 0.60.
+
+===========  =======================================  =====  =====
+check        model                                      A      B
+===========  =======================================  =====  =====
+calibration  right                                    1.000  1.000
+calibration  promises 1.5 times the defaults          1.000  0.990
+calibration  promises twice the defaults              0.005  0.022
+calibration  promises half the defaults               0.013  0.022
+calibration  odds doubled (level 0.57: within 2)      0.988  0.631
+calibration  odds tripled                             0.000  0.000
+calibration  over-confident, log-odds times 2         0.000  0.212
+calibration  timid, log-odds halved                   0.000  0.000
+champion     as good, with errors of its own          0.958  0.634
+champion     AUC worse by the margin, 0.02            0.029  0.015
+champion     AUC worse by twice the margin            0.000  0.003
+segments     as good, with errors of its own          1.000  1.000
+segments     AUC worse by 0.05 for half the people    0.999  0.998
+segments     knows nothing about half the people      0.000  0.000
+profit       as good, with errors of its own          0.960  0.943
+profit       $75 an application worse                 0.034  0.011
+===========  =======================================  =====  =====
+
+What it cannot do: on few loans of little spread (B) one over-confident model in five passes, a
+third of the equally good ones is sent back for more loans, and a group has to fare much worse than
+0.05 before that is sure.
+"""
 
 from __future__ import annotations
 

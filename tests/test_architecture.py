@@ -26,6 +26,7 @@ CORE = (
     "data",
     "drift",
     "features",
+    "gate_checks",
     "importance",
     "performance",
     "profiles",
