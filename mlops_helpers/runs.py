@@ -63,6 +63,8 @@ PARENT = "mlflow.parentRunId"
 """Tag of a run within another, which the MLflow UI shows below it."""
 KIND = "kind"
 """Tag of a run that is no trained candidate: "search"."""
+SHOWN_AS = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag of an experiment: MLflow's page begins with the runs, not with traces of language models."""
 SAMPLE_FILE = "evidence/sample.json"
 """Artifact of a run: rows of the holdout with the probabilities the fitted pipeline gave them."""
 MODEL_FILE = "model.skops"
@@ -96,7 +98,7 @@ def experiment_id(client: MlflowClient, name: str, location: str | None) -> str:
     """The experiment's id; it is made, with its artifacts at `location`, if there is none."""
     found = client.get_experiment_by_name(checked_name(name, "experiment"))
     if found is None:
-        return client.create_experiment(name, location)
+        return client.create_experiment(name, location, tags=SHOWN_AS)
     if found.lifecycle_stage != "active":
         raise ValueError(
             f"experiment == {name!r} was deleted and its name is still taken. Restore it, or "
@@ -148,12 +150,13 @@ def log_data(client: MlflowClient, run_id: str, parts: Mapping[str, pd.DataFrame
             "applied_from": rows["applied_at"].min().isoformat(),
             "applied_until": rows["applied_at"].max().isoformat(),
         }
+        columns = [{"name": str(n), "type": str(kind)} for n, kind in rows.dtypes.items()]
         dataset = Dataset(
             name=f"applications-{context}",
             digest=content_digest(rows)[:36],
             source_type="local",
             source=json.dumps({"digest": content_digest(rows)}),
-            schema=json.dumps({"columns": {c: str(t) for c, t in rows.dtypes.items()}}),
+            schema=json.dumps({"mlflow_colspec": columns}),
             profile=json.dumps(profile),
         )
         inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))

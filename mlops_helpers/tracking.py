@@ -110,6 +110,8 @@ def train_and_log(
     costs = costs or CostModel()
     pipeline, train = ready(candidate, split.train, seed)
     split = split._replace(train=train)
+    digest = content_digest(train)
+    labels = _labels(split, digest, tags or {})
     parameters = _parameters(pipeline, seed, costs, settings or {})
     _check_figures(figures or {})
     with explained(tracking_uri):
@@ -119,10 +121,8 @@ def train_and_log(
     try:
         with explained(tracking_uri), one_thread():
             trained = fit_and_measure(pipeline, split, seed=seed, costs=costs)
-            digest = content_digest(split.train)
             trusted = types_to_vouch(pipeline)
-            labels = dict(tags or {}) | origin_tags(split._asdict(), digest)
-            labels |= {"cutoff_from": trained.cutoff_from}
+            labels["cutoff_from"] = trained.cutoff_from
             parameters["cutoff"] = f"{trained.cutoff:.6g}"
             log_numbers(client, run_id, trained.metrics | trained.timings, parameters, labels)
             log_data(client, run_id, split._asdict())
@@ -171,6 +171,16 @@ def _parameters(
             f"settings name {taken}, which every run records by itself. Rename or leave them out."
         )
     return ours | given
+
+
+def _labels(split: Split, digest: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """All tags of a run but those of its files; ValueError for a tag that is ours."""
+    ours = origin_tags(split._asdict(), digest)
+    if taken := sorted(tags.keys() & {*ours, "cutoff_from", "model_sha256", "sample_sha256"}):
+        raise ValueError(
+            f"tags name {taken}, which every run records by itself. Rename or leave them out."
+        )
+    return ours | dict(tags)
 
 
 def _check_figures(figures: Mapping[str, Figure]) -> None:

@@ -16,11 +16,15 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
+from mlops_helpers.business import CostModel
+from mlops_helpers.comparing import all_runs
 from mlops_helpers.data import FEATURES
-from mlops_helpers.evidence import Figure
+from mlops_helpers.evidence import Figure, standard_figures
 from mlops_helpers.model_files import UntrustedTypeError
 from mlops_helpers.registry import Registry
+from mlops_helpers.store_errors import StoreError
 from mlops_helpers.tracking import (
+    PROFILE_FILE,
     SAMPLE_FILE,
     Candidate,
     compare_runs,
@@ -57,6 +61,8 @@ def test_a_run_names_its_settings_data_and_seed(record, run):
     assert run.data.params["seed"] == "1"
     assert run.data.tags["data_digest"] == content_digest(record.split.train)
     inputs = {i.tags[0].value: i.dataset for i in run.inputs.dataset_inputs}
+    schema = json.loads(inputs["train"].schema)["mlflow_colspec"]
+    assert [column["name"] for column in schema] == list(record.split.train.columns)
     profile = json.loads(inputs["holdout"].profile)
     assert profile["num_rows"] == len(record.split.holdout)
     assert profile["applied_from"] == record.split.holdout["applied_at"].min().isoformat()
@@ -132,6 +138,149 @@ def test_a_picture_and_the_frame_behind_it_are_stored(record):
     assert artifacts(client, run.run_id, "figures") == {"figures/mine.png"}
     path = client.download_artifacts(run.run_id, "tables/mine.csv")
     pd.testing.assert_frame_equal(pd.read_csv(path), seen[1])
+
+
+@pytest.fixture(scope="module")
+def full(record):
+    """A run with everything: the figures of the course, settings of its own, other costs."""
+    return train_and_log(
+        Candidate("модель 'a/b'", LogisticRegression(max_iter=500)),
+        record.split,
+        tracking_uri=record.tracking_uri,
+        seed=1,
+        experiment='it\'s / "all"',
+        artifact_location=record.artifacts.as_uri(),
+        figures=standard_figures(seed=1),
+        settings={"search": {"grid": [0.1, 1.0], "note": "x" * 7000}},
+        tags={"owner": "risk"},
+        costs=CostModel(margin=0.2),
+    )
+
+
+def test_a_run_keeps_the_pictures_and_tables_of_the_course(record, full):
+    """A PNG and a CSV for each figure, the table of groups, and a profile of both parts."""
+    client = connect(record.tracking_uri)
+    names = set(standard_figures(seed=1))
+    assert names >= {"roc", "precision_recall", "calibration", "gain", "confusion", "importance"}
+    found = artifacts(client, full.run_id, "figures")
+    assert found == {f"figures/{name}.png" for name in names}
+    tables = artifacts(client, full.run_id, "tables")
+    assert tables == {f"tables/{name}.csv" for name in names | {"segments", "importance"}}
+    profile = json.loads(Path(client.download_artifacts(full.run_id, PROFILE_FILE)).read_text())
+    assert profile["train"]["rows"] == len(record.split.train)
+    assert profile["holdout"]["columns"]["annual_income"]["missing"] == 0
+    confusion = pd.read_csv(client.download_artifacts(full.run_id, "tables/confusion.csv"))
+    assert confusion["n"].sum() == len(record.split.holdout)
+    assert confusion["cutoff"].unique() == pytest.approx(full.cutoff)
+
+
+def test_tables_are_kept_without_pictures_too(record):
+    """Groups and importance can be read from every run; only pictures have to be asked for."""
+    client = connect(record.tracking_uri)
+    run_id = record.runs["logistic"].run_id
+    assert artifacts(client, run_id, "tables") == {"tables/segments.csv", "tables/importance.csv"}
+    assert artifacts(client, run_id, "figures") == set()
+
+
+def test_a_run_names_code_packages_cutoff_and_settings(record, full):
+    """Nested settings are flat, the long one is cut, and each comes with what every run has."""
+    run = connect(record.tracking_uri).get_run(full.run_id)
+    assert run.data.params["search.grid.1"] == "1.0"
+    assert run.data.params["search.note"].endswith(")")
+    assert run.data.params["costs.margin"] == "0.2"
+    assert float(run.data.params["cutoff"]) == pytest.approx(full.cutoff)
+    assert {"code_commit", "lock_digest", "features", "cutoff_from"} <= set(run.data.tags)
+    assert run.data.tags["owner"] == "risk"
+    assert run.data.metrics["fit_seconds"] > 0
+    assert run.data.metrics["predict_ms_per_1000"] > 0
+    assert run.info.run_name == full.name
+
+
+def test_names_of_any_alphabet_are_found_again(record, full):
+    """Quotes and slashes in the names of runs and experiments change no query and no path."""
+    table = compare_runs(record.tracking_uri, 'it\'s / "all"')
+    assert table["name"].tolist() == [full.name]
+    pipeline = load_logged(table["run_id"].iloc[0], tracking_uri=record.tracking_uri)
+    assert np.isfinite(pipeline.predict_proba(record.split.holdout.head(3))).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"experiment": "x" * 500}, ValueError, "500 characters, must have at most 250"),
+        ({"experiment": ""}, ValueError, "experiment == ''"),
+        ({"settings": {"seed": 3}}, ValueError, r"settings name .*seed.*, which every run records"),
+        ({"settings": {"a": {"%": 1}}}, ValueError, r"'a\.%'"),
+        ({"figures": {"../up": Figure(None, print)}}, ValueError, "becomes a file name"),
+        ({"figures": {"roc": print}}, TypeError, r"must be an evidence\.Figure"),
+        ({"tags": {"code_commit": "mine"}}, ValueError, r"tags name .*code_commit"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_before_a_run_is_made(record, change, error, message):
+    """Names, settings and figures: an error that says the rule, and no run that failed for it."""
+    client = connect(record.tracking_uri)
+    before = {run.info.run_id for run in all_runs(client)}
+    given = {"tracking_uri": record.tracking_uri, "seed": 1, "experiment": "refused"} | change
+    with pytest.raises(error, match=message):
+        train_and_log(LOGISTIC, record.split, **given)
+    assert {run.info.run_id for run in all_runs(client)} == before
+
+
+def test_training_rows_of_one_class_are_refused_before_a_run_is_made(record):
+    """There is nothing to learn, and nothing to store."""
+    client = connect(record.tracking_uri)
+    before = {run.info.run_id for run in all_runs(client)}
+    split = record.split._replace(train=record.split.train.assign(default=1))
+    with pytest.raises(ValueError, match="must hold 0 and 1"):
+        train_and_log(LOGISTIC, split, tracking_uri=record.tracking_uri, seed=1)
+    assert {run.info.run_id for run in all_runs(client)} == before
+
+
+def test_a_figure_that_fails_fails_its_run(record):
+    """Half the evidence is no evidence: the run is FAILED and in no table."""
+
+    def broken(frame):
+        raise ZeroDivisionError("no picture")
+
+    drawn_badly = Figure(lambda scored: scored[["probability"]], broken)
+    for figure, error in ((drawn_badly, ZeroDivisionError), (Figure(None, print), LookupError)):
+        with pytest.raises(error):
+            train_and_log(
+                LOGISTIC,
+                record.split,
+                tracking_uri=record.tracking_uri,
+                seed=1,
+                experiment="broken figure",
+                artifact_location=record.artifacts.as_uri(),
+                figures={"mine": figure},
+            )
+    client = connect(record.tracking_uri)
+    where = client.get_experiment_by_name("broken figure").experiment_id
+    assert [run.info.status for run in client.search_runs([where])] == ["FAILED", "FAILED"]
+    assert compare_runs(record.tracking_uri, "broken figure").empty
+
+
+def test_a_run_that_does_not_exist_is_named_with_the_nearest(record):
+    """By its id or by its name."""
+    run_id = record.runs["logistic"].run_id
+    other_end = "1" if run_id.endswith("0") else "0"
+    with pytest.raises(LookupError, match=f"The nearest is {run_id} .logistic."):
+        load_logged(run_id[:-1] + other_end, tracking_uri=record.tracking_uri)
+    with pytest.raises(LookupError, match=r"'logistik' does not exist\. The nearest is"):
+        load_logged("logistik", tracking_uri=record.tracking_uri)
+    with pytest.raises(LookupError, match=r"does not exist\. compare_runs lists"):
+        load_logged("'; drop / %", tracking_uri=record.tracking_uri)
+
+
+def test_a_store_that_cannot_be_used_is_a_clear_error(record, tmp_path):
+    """No database, and one that may only be read: said in a sentence, with the way out."""
+    (tmp_path / "no.db").write_bytes(b"This is no database. " * 100)
+    with pytest.raises(StoreError, match=r"no\.db is damaged\. Restore it"):
+        compare_runs(f"sqlite:///{tmp_path / 'no.db'}")
+    path = record.tracking_uri.removeprefix("sqlite:///")
+    read_only = f"sqlite:///file:{path}?mode=ro&uri=true"
+    with pytest.raises(StoreError, match="is read-only"):
+        train_and_log(LOGISTIC, record.split, tracking_uri=read_only, seed=1)
 
 
 class Watcher(DummyClassifier):
