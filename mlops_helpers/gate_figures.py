@@ -32,7 +32,7 @@ def unseen_rows(rows: pd.DataFrame, trained_until: Mapping[str, pd.Timestamp]) -
     if rows["applied_at"].isna().any():
         return Finding(False, f"{rows['applied_at'].isna().sum()} rows have no time of application")
     if twice := int(rows["application_id"].duplicated().sum()):
-        return Finding(False, f"{twice} rows repeat an application: each is evidence once")
+        return Finding(False, f"applications that are there again: {twice}; each is evidence once")
     first = rows["applied_at"].min()
     seen = [name for name, until in trained_until.items() if not until < first]
     if seen:

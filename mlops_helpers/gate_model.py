@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -49,10 +50,7 @@ def files_as_registered(facts: FileFacts) -> Finding:
     if not facts.expected_sha256:
         faults.append("no digest was recorded for the model file")
     elif facts.expected_sha256 != facts.found_sha256:
-        faults.append(
-            f"the file's digest is {facts.found_sha256[:12] or 'not known'}…, "
-            f"recorded was {facts.expected_sha256[:12]}…"
-        )
+        faults.append("the file's digest is not the one that was recorded")
     if "model.skops" not in facts.names:
         faults.append("there is no model.skops")
     if more := sorted(set(facts.names) - EXPECTED_FILES):
@@ -133,8 +131,9 @@ def small_and_quick(
     """Is the model file small, and one application scored in time (the fastest of `REPEATS`)?
 
     The fastest one, because how busy this machine is just now is no property of the model; a model
-    that is far too slow is asked less often. The finding's value is the size, which is the same in
-    every run. The time is not, so it is said only when it is too long.
+    that is far too slow is asked less often. The finding's value is the size, up to the next tenth
+    of a megabyte: a model stored again may differ by some bytes. The time is never the same, so it
+    is said only when it is too long. What passes thus reads alike in every run.
     """
     if features.empty:
         return Finding(False, "no application to score")
@@ -151,7 +150,8 @@ def small_and_quick(
             break
     fastest = min(spent)
     small, quick = megabytes <= policy.max_megabytes, fastest <= policy.max_milliseconds
-    words = f"{megabytes:.1f} MB of at most {policy.max_megabytes:g}; one application "
+    told = math.ceil(10 * megabytes) / 10
+    words = f"{told:.1f} MB of at most {policy.max_megabytes:g}; one application "
     took = f"takes {fastest:.0f} ms, may take {policy.max_milliseconds:g}"
     words += f"within {policy.max_milliseconds:g} ms" if quick else took
-    return Finding(small and quick, words, value=megabytes, limit=policy.max_megabytes)
+    return Finding(small and quick, words, value=told, limit=policy.max_megabytes)

@@ -61,7 +61,7 @@ def test_rows_of_the_training_period_are_no_evidence():
 def test_a_row_counts_once_and_has_a_time():
     """A repeated application would make intervals too narrow; one without a time may be old."""
     twice = unseen_rows(applied(0, 3, 3, ids=["a", "b", "b"]), {})
-    assert twice.evidence == "1 rows repeat an application: each is evidence once"
+    assert twice.evidence == "applications that are there again: 1; each is evidence once"
     timeless = applied(0, 3)
     timeless.loc[1, "applied_at"] = pd.NaT
     assert not twice.passed

@@ -51,8 +51,8 @@ def asked(model, rows):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"found_sha256": "00" * 32}, "digest is 000000000000…, recorded was 5e5e5e5e5e5e…"),
-        ({"found_sha256": ""}, "digest is not known"),
+        ({"found_sha256": "00" * 32}, "digest is not the one that was recorded"),
+        ({"found_sha256": ""}, "digest is not the one that was recorded"),
         ({"expected_sha256": ""}, "no digest was recorded"),
         ({"expected_sha256": "", "found_sha256": ""}, "no digest was recorded"),
         ({"names": (*FILES.names, "model.pkl")}, "files nobody expects: model.pkl"),
@@ -152,7 +152,8 @@ class Clock:
     ("size", "milliseconds", "passed", "words"),
     [
         (5_000_000, 30, True, "5.0 MB of at most 100; one application within 250 ms"),
-        (100_000_001, 30, False, "100.0 MB of at most 100"),
+        (100_000_001, 30, False, "100.1 MB of at most 100"),
+        (41_000, 30, True, "0.1 MB of at most 100"),
         (5_000_000, 251, False, "takes 251 ms, may take 250"),
         (0, 30, False, "the model file has 0 bytes"),
     ],
