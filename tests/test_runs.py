@@ -8,7 +8,14 @@ import mlflow
 import pytest
 
 from mlops_helpers.data import FEATURES
-from mlops_helpers.runs import MODEL_FILE, SAMPLE_FILE, SIGNATURE, artifact_folder, connect
+from mlops_helpers.runs import (
+    MODEL_FILE,
+    SAMPLE_FILE,
+    SIGNATURE,
+    artifact_folder,
+    connect,
+    log_numbers,
+)
 from tests.loans_on_record import make_record
 
 
@@ -37,14 +44,12 @@ def test_files_lie_where_they_were_put_and_stay(record):
     ]
 
 
-def test_mlflows_own_loader_reads_it_too(record):
+def test_mlflows_own_loader_reads_it_too(record, monkeypatch):
     """A server that knows MLflow only gets both probabilities for the logged input example."""
-    before = mlflow.get_tracking_uri()
-    try:
-        mlflow.set_tracking_uri(record.tracking_uri)
-        model = mlflow.pyfunc.load_model(record.runs["logistic"].model_uri)
-    finally:
-        mlflow.set_tracking_uri(before)
+    # Not mlflow.set_tracking_uri: it writes to the environment, and setting back what it was before
+    # leaves `sqlite:///mlflow.db` there, a file in the project for every process started later.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", record.tracking_uri)
+    model = mlflow.pyfunc.load_model(record.runs["logistic"].model_uri)
     assert model.metadata.signature.inputs.input_names() == list(FEATURES)
     rows = record.split.holdout[list(FEATURES)].head(3)
     assert model.predict(rows).shape == (3, 2)
@@ -62,3 +67,15 @@ def test_the_tags_are_the_digests_of_the_files(record):
         with artifact_folder(address, tracking_uri=record.tracking_uri) as folder:
             found = hashlib.sha256((folder / file).read_bytes()).hexdigest()
         assert run.data.tags[tag] == found, file
+
+
+def test_more_settings_than_one_call_takes(record):
+    """MLflow takes a hundred parameters at once; a nested setting may be longer than that."""
+    client = connect(record.tracking_uri)
+    run_id = client.create_run("0").info.run_id
+    many = {f"setting.{number}": "x" for number in range(250)}
+    log_numbers(client, run_id, {"figure": 1.5}, many, {"a": "b"})
+    stored = client.get_run(run_id).data
+    assert stored.params == many
+    assert stored.metrics == {"figure": 1.5}
+    assert stored.tags["a"] == "b"
