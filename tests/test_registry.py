@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pandas as pd
@@ -280,6 +281,8 @@ def test_what_does_not_exist_is_answered_with_the_nearest_name(registry, record)
         registry.load(7)
     with pytest.raises(UnknownModelError, match="run_id == 'nobody'"):
         registry.register("nobody")
+    with pytest.raises(UnknownModelError, match=r"Did you mean .* \(cautious\)"):
+        registry.register("cautius")
 
 
 def test_a_time_without_zone_is_refused_before_anything_moves(registry, record):
@@ -289,6 +292,132 @@ def test_a_time_without_zone_is_refused_before_anything_moves(registry, record):
     with pytest.raises(ValueError, match="must carry a time zone"):
         registry.rollback(reason="rehearsal", when=pd.Timestamp("2024-01-01"))
     assert registry.version_of("previous") == first
+
+
+def test_a_verdict_that_the_gate_has_taken_back_does_not_count(registry, record):
+    """Judged again and refused: the passed verdict of before opens nothing."""
+    version = registry.register(record.runs["logistic"])
+    verdict = registry.gate(version, record.split.holdout)
+    registry.gate(version, record.split.holdout, policy=GatePolicy(max_megabytes=0.001))
+    with pytest.raises(PromotionRefused, match=r"refused it since \(size and latency\)"):
+        registry.promote(version, verdict)
+
+
+def test_a_verdict_made_by_hand_does_not_count(registry, record):
+    """A record that says passed is not enough: the gate must have stored it."""
+    version = registry.register(record.runs["dummy"])
+    forged = GateVerdict(
+        version,
+        None,
+        (("trust me", Finding(True, "fine")),),
+        (registry.name, registry.tracking_uri),
+    )
+    with pytest.raises(PromotionRefused, match="no verdict about it is stored here"):
+        registry.promote(version, forged)
+
+
+def test_the_gates_table_is_stored_with_the_version(registry, record):
+    """MLflow's own pages show the word and the table; both follow the last verdict."""
+    version = registry.register(record.runs["logistic"])
+    verdict = registry.gate(version, record.split.holdout)
+    tags = registry._versions.get(version).tags
+    assert tags["gate"] == "passed"
+    stored = pd.DataFrame(json.loads(tags["gate_checks"]))
+    assert stored["check"].tolist() == verdict.checks["check"].tolist()
+    assert stored["evidence"].tolist() == verdict.checks["evidence"].tolist()
+    registry.gate(version, record.split.holdout, policy=GatePolicy(max_megabytes=0.001))
+    assert registry._versions.get(version).tags["gate"] == "refused: size and latency"
+
+
+def test_an_archived_version_waits_until_it_is_restored(registry, record):
+    """It stays loadable, says so, and can neither serve nor challenge."""
+    version = registry.register(record.runs["logistic"])
+    verdict = registry.gate(version, record.split.holdout)
+    registry.challenge(version)
+    registry.archive(version, reason="lost its test", by="risk team")
+    assert registry.version_of("challenger") is None
+    assert registry.status()["archived"].tolist() == [True]
+    assert registry.load(version).version == version
+    with pytest.raises(PromotionRefused, match="it is archived; restore it"):
+        registry.promote(version, verdict)
+    with pytest.raises(RegistryError, match=r"is archived\. Restore it first"):
+        registry.challenge(version)
+    registry.archive(version, reason="again")
+    registry.restore(version, reason="a second chance")
+    registry.promote(version, verdict)
+    events = registry.history()["event"].tolist()
+    assert (events.count("archived"), events.count("restored")) == (1, 1)
+
+
+def test_who_has_a_role_is_neither_archived_nor_deleted(registry, record):
+    """Champion, previous and challenger stay; the message says how to go on."""
+    first, second = promote(registry, record, "cautious"), promote(registry, record, "logistic")
+    third = registry.register(record.runs["dummy"])
+    registry.challenge(third)
+    before = registry.history()
+    for version, role in ((first, "previous"), (second, "champion")):
+        with pytest.raises(RegistryError, match=f"is {role} and cannot be archived"):
+            registry.archive(version, reason="tidy")
+    for version, role in ((first, "previous"), (second, "champion"), (third, "challenger")):
+        with pytest.raises(RegistryError, match=f"is {role} and cannot be deleted"):
+            registry.delete(version, reason="tidy")
+    pd.testing.assert_frame_equal(registry.history(), before)
+
+
+def test_a_deleted_version_stays_in_the_history_and_keeps_its_number(registry, record):
+    """All its events are told after it is gone; the same run gets a new number."""
+    version = registry.register(record.runs["dummy"], when=WHEN)
+    registry.gate(version, record.split.holdout, when=WHEN)
+    with pytest.raises(ValueError, match="say why you delete it"):
+        registry.delete(version, reason="")
+    registry.delete(version, reason="wrong data", by="risk team", when=WHEN)
+    with pytest.raises(UnknownModelError, match=f"version == {version}"):
+        registry.load(version)
+    trail = registry.history()
+    assert trail["event"].tolist() == ["registered", "gate refused", "deleted"]
+    assert trail["version"].tolist() == [version] * 3
+    assert trail["reason"].iloc[-1] == "wrong data"
+    assert registry.register(record.runs["dummy"]) == version + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "two\nlines\tand a tab",
+        "Ungewöhnlich – 信用 🙂",
+        'it\'s "quoted"',
+        "; drop table",
+        "x" * 2000,
+    ],
+)
+def test_reasons_are_kept_as_they_are_written(registry, record, text):
+    """Newlines, quotes, any script and 2,000 characters come back the same."""
+    version = registry.register(record.runs["dummy"])
+    registry.challenge(version, reason=text, by=text[:200])
+    assert registry.history().iloc[-1][["reason", "by"]].tolist() == [text, text[:200]]
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"reason": "x" * 2001}, r"reason has 2,001 characters, must have at most 2,000\. Keep"),
+        ({"by": "x" * 201}, "by has 201 characters, must have at most 200"),
+        ({"by": None}, "by is a NoneType, must be text"),
+        ({"reason": "half \ud83d"}, "reason holds half a character at 5"),
+    ],
+)
+def test_a_text_that_cannot_be_kept_is_refused(registry, record, told, words):
+    """Too long, no text and half a character: named, before anything moves."""
+    version = registry.register(record.runs["dummy"])
+    with pytest.raises(ValueError, match=words):
+        registry.challenge(version, **told)
+    assert registry.version_of("challenger") is None
+
+
+def test_a_number_in_quotes_is_explained(registry):
+    """load('1') is a slip that deserves its own hint."""
+    with pytest.raises(UnknownModelError, match="A version is a number without quotes"):
+        registry.load("1")
 
 
 def test_the_history_is_an_audit_trail_in_order(registry, record):
