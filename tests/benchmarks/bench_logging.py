@@ -42,4 +42,4 @@ def test_logging_a_model(name, tmp_path, monkeypatch, figures):
         log_model(client, where, run_id, pipeline, trusted, train, settings)
         client.set_terminated(run_id)
 
-    figures.bar(f"logging a {name}: defaults / ours", paired(bare, ours, times=3), at_least=20)
+    figures.bar(f"logging a {name}: defaults / ours", paired(bare, ours, times=5), at_least=20)
