@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_info
 
 from mlops_helpers.gate_model import (
     REPEATS,
@@ -169,6 +170,21 @@ def test_a_busy_machine_is_not_held_against_the_model():
     """One application in three within the limit is enough: the others waited."""
     found = small_and_quick(1, BY_NAME, ROWS, GatePolicy(), timer=Clock(900, 900, 90))
     assert found.passed
+
+
+def test_a_model_answers_on_one_thread():
+    """Threads that wait for each other on a busy machine are no property of the model."""
+    import sklearn.ensemble  # noqa: F401 - brings its OpenMP, as a fitted model does
+
+    used = set()
+
+    def answer(rows):
+        used.update(lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "openmp")
+        return rows["a"]
+
+    assert small_and_quick(1, Model(answer), ROWS, GatePolicy()).passed
+    assert default_probability(Model(answer), ROWS).tolist() == ROWS["a"].tolist()
+    assert used == {1}
 
 
 def test_a_model_that_is_far_too_slow_is_not_asked_twenty_times():
