@@ -9,6 +9,7 @@ from scipy import special
 from mlops_helpers.data import TARGET
 from mlops_helpers.gate_policy import GatePolicy
 from mlops_helpers.gate_segments import fair_to_groups
+from mlops_helpers.segments import segment_table
 from tests.benchmarks.coverage_gate import AS_GOOD, CASES, REAL, SIMULATED, approved
 
 POLICY = GatePolicy()
@@ -33,6 +34,14 @@ def test_a_sound_model_passes_with_and_without_a_champion(rows):
     assert alone.low < alone.value < alone.high
     same = fair_to_groups(rows, truth(rows), truth(rows), POLICY)
     assert (same.passed, same.value, same.limit) == (True, 0.0, -POLICY.segment_margin)
+
+
+def test_the_intervals_hold_for_all_groups_together(rows):
+    """16 rankings and 16 levels: each interval leaves 5 % / 32 outside, not 5 %."""
+    found = fair_to_groups(rows, truth(rows), None, POLICY)
+    scored = rows.assign(probability=truth(rows))
+    worst = segment_table(scored, confidence=1 - 0.05 / 32).nsmallest(1, "auc_high").iloc[0]
+    assert (found.low, found.high) == pytest.approx((worst["auc_low"], worst["auc_high"]))
 
 
 def test_a_group_that_is_ranked_by_chance_is_named(rows):
