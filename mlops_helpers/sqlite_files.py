@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote
 
 __all__ = ["Stamp", "changed_stamp", "database_path", "file_fault"]
 
@@ -26,7 +25,8 @@ def database_path(uri: str) -> Path | None:
     found = re.match(r"sqlite(?:\+\w+)?:///(?P<path>[^?]*)", uri)
     path = found["path"] if found else ""
     if path.startswith("file:"):  # sqlite:///file:/data/mlflow.db?mode=ro&uri=true
-        path = re.sub(r"^//[^/]*", "", unquote(path.removeprefix("file:")))
+        path = re.sub(r"^//[^/]*", "", path.removeprefix("file:"))
+        path = re.sub(r"(?:%[0-9a-fA-F]{2})+", _unescaped, path)
     return None if path in ("", ":memory:") else Path(path).absolute()
 
 
@@ -67,3 +67,7 @@ def file_fault(path: Path) -> str:
     if counted and size < page * pages:
         return f"is cut short: {size:,} bytes, must be {page * pages:,}"
     return ""
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return bytes.fromhex(found[0].replace("%", "")).decode()

@@ -11,7 +11,7 @@ import pytest
 from mlops_helpers import registry as registry_module
 from mlops_helpers.changing import changing
 from mlops_helpers.model_files import ModelFileError
-from mlops_helpers.registry import PromotionRefused, Registry, RegistryError
+from mlops_helpers.registry import PromotionRefused, Registry, RegistryError, StoreError
 from tests.contending import NO_ROWS, WHEN, contend, easy_gate, killer, operate, prepare
 from tests.loans_on_record import make_record
 
@@ -208,6 +208,23 @@ def test_an_alias_that_another_machine_moved_meanwhile_is_noticed(registry, runs
         registry.promote(3, verdict)
     assert registry.version_of("champion") == 1
     assert registry.history()["event"].tolist()[-2:] == ["promoted", "overtaken"]
+
+
+def test_a_store_that_fails_half_way_says_what_will_happen(registry, runs, monkeypatch):
+    """Journalled and not completed: the error says so, and the next change completes it."""
+    prepare(registry, runs, "")
+    verdict = registry.gate(3, NO_ROWS)
+
+    def fail(*_):
+        raise StoreError("the store is locked.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry._versions.client, "set_registered_model_alias", fail, raising=False)
+        with pytest.raises(StoreError, match=r"locked\. That version 3 is promoted was journalled"):
+            registry.promote(3, verdict)
+    registry.restore(1)
+    assert registry._versions.aliases() == AFTER["promote"]
+    assert registry.history()["event"].tolist()[-1] == "promoted"
 
 
 def test_the_same_run_registered_twice_at_once_is_one_version(registry, runs):

@@ -35,6 +35,7 @@ def write(path):
         ("sqlite:////data/a.db", "/data/a.db"),
         ("sqlite+pysqlite:////data/a.db?timeout=3", "/data/a.db"),
         ("sqlite:///file:/data/a%20b.db?mode=ro&uri=true", "/data/a b.db"),
+        ("sqlite:///file:/data/%C3%A9.db?uri=true", "/data/é.db"),
         ("sqlite:///file:///data/a.db?mode=ro&uri=true", "/data/a.db"),
         ("sqlite://", None),
         ("sqlite:///:memory:", None),
