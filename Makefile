@@ -38,8 +38,9 @@ run: $(READY)
 	@$(PY) -m mlops_helpers run $(OPTIONS)
 
 # One run of the course into a folder of its own; nbval then starts each notebook from that state.
+# Two test processes on two cores: a thread pool in each of them would only wait for the other.
 test: $(READY) lint
-	@set -e; MLOPS_ROOT=$$(mktemp -d); export MLOPS_ROOT; \
+	@set -e; MLOPS_ROOT=$$(mktemp -d); export MLOPS_ROOT OMP_NUM_THREADS=1; \
 	trap 'rm -rf "$$MLOPS_ROOT"' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	$(PY) -m mlops_helpers run; \
 	$(PY) -m pytest -n 2 --dist loadfile --nbval notebooks tests $(ARGS)
