@@ -3,8 +3,7 @@
 Aliases say who does what: `champion` serves, `challenger` waits for its chance, `previous` is
 where a rollback goes. An alias points at one version at most, so two champions cannot exist, and
 MLflow numbers the versions, so no number is used twice. Every change is an event of the history;
-one process at a time makes changes (`locking`), and a process that is killed in the middle of one
-leaves it to the next to complete (`journal`).
+one process at a time makes changes (`locking`); what a killed one began is completed (`journal`).
 """
 
 from __future__ import annotations
@@ -114,6 +113,7 @@ class Registry:
         with self._change(number, at) as change:
             reason = ", ".join(verdict.refused_by)
             change.mark(event, number, reason=reason, checks=_records(verdict.checks))
+        self._versions.state()  # kept for the promotion, which comes next
         return verdict
 
     def promote(

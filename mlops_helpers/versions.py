@@ -92,6 +92,7 @@ class Versions:
             )
         self.name, self.tracking_uri = name, tracking_uri
         self.database: Path | None = database_path(tracking_uri)
+        self._known: tuple[Stamp, State] | None = None
         check_file(tracking_uri)
         with explained(tracking_uri):
             self.client = Guarded(connect(tracking_uri), tracking_uri)
@@ -117,10 +118,17 @@ class Versions:
                 return sorted(found, key=lambda version: int(version.version))
 
     def state(self) -> State:
-        """Everything there is, in two calls."""
-        model, versions = self.model(), {int(found.version): found for found in self.all()}
-        tags = [(None, model.tags), *((n, found.tags) for n, found in versions.items())]
-        return State(versions, _numbers(model), events_in(tags))
+        """Everything there is, in two calls; in none if nothing was written since the last time."""
+        stamp = self.stamp()
+        if not stamp or not self._known or self._known[0] != stamp:
+            model, versions = self.model(), {int(found.version): found for found in self.all()}
+            tags = [(None, model.tags), *((n, found.tags) for n, found in versions.items())]
+            state = State(versions, _numbers(model), events_in(tags))
+            if not stamp or self.stamp() != stamp:  # somebody wrote while we asked
+                return state
+            self._known = stamp, state
+        known = self._known[1]
+        return State(dict(known.versions), dict(known.aliases), list(known.events))
 
     def stamp(self) -> Stamp | None:
         """As long as it stays the same nothing was written to the store; None: not known."""
