@@ -93,7 +93,7 @@ def test_registering_and_promoting(record, monkeypatch, figures, bare, limit):
         return spent + seconds(promote)
 
     pairs = []
-    for _ in range(26):
+    for _ in range(14):
         both = (lambda: ours(champion_of(record)), lambda: theirs(champion_of(record).name))
         order = (0, 1) if len(pairs) % 2 else (1, 0)
         spent = {which: both[which]() for which in order}
