@@ -56,7 +56,10 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
         {"executing", "storing", "pages", "doctor"},
     ),
     # the exercise plants a pickle that must not be opened
-    "model files": ({"skops", "joblib", "pickle"}, {"model_files", "exercises.e02_registered_file"}),
+    "model files": (
+        {"skops", "joblib", "pickle"},
+        {"model_files", "exercises.e02_registered_file"},
+    ),
     "command line": ({"click"}, {"__main__"}),
     "pages": ({"jinja2"}, {"report", "cards.rendering"}),
     "network": (
