@@ -148,7 +148,8 @@ def train_and_log(
 def load_logged(run: TrainedRun | str, *, tracking_uri: str) -> Pipeline:
     """The fitted pipeline that a run (or its id) stored, read with reviewed types only.
 
-    Raises LookupError for a run that does not exist, naming the nearest, or that stored no model.
+    Raises LookupError for a run that does not exist, naming the nearest, or that stored no model,
+    and ModelFileError if the file is not the one whose digest the run recorded.
     """
     with explained(tracking_uri):
         client = connect(tracking_uri)
@@ -157,7 +158,7 @@ def load_logged(run: TrainedRun | str, *, tracking_uri: str) -> Pipeline:
         raise LookupError(f"run {found.info.run_id} logged no model. Train it with train_and_log.")
     logged = client.get_logged_model(found.outputs.model_outputs[-1].model_id)
     with artifact_folder(logged.artifact_location, tracking_uri=tracking_uri) as folder:
-        return read_model(folder / MODEL_FILE)
+        return read_model(folder / MODEL_FILE, sha256=found.data.tags.get("model_sha256"))
 
 
 def _parameters(

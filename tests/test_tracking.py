@@ -20,7 +20,7 @@ from mlops_helpers.business import CostModel
 from mlops_helpers.comparing import all_runs
 from mlops_helpers.data import FEATURES
 from mlops_helpers.evidence import Figure, standard_figures
-from mlops_helpers.model_files import UntrustedTypeError
+from mlops_helpers.model_files import DigestError, UntrustedTypeError
 from mlops_helpers.registry import Registry
 from mlops_helpers.store_errors import StoreError
 from mlops_helpers.tracking import (
@@ -33,7 +33,7 @@ from mlops_helpers.tracking import (
     load_logged,
     train_and_log,
 )
-from tests.loans_on_record import LOGISTIC, make_record, small_split
+from tests.loans_on_record import DUMMY, LOGISTIC, make_record, small_split
 from tests.servers import mlflow_server
 
 
@@ -270,6 +270,25 @@ def test_a_run_that_does_not_exist_is_named_with_the_nearest(record):
         load_logged("logistik", tracking_uri=record.tracking_uri)
     with pytest.raises(LookupError, match=r"does not exist\. compare_runs lists"):
         load_logged("'; drop / %", tracking_uri=record.tracking_uri)
+
+
+def test_a_model_file_that_was_exchanged_is_not_loaded(tmp_path):
+    """The file of one run in the place of another's: both are sound, and only one is the run's."""
+    uri, places = f"sqlite:///{tmp_path / 'mlflow.db'}", (tmp_path / "artifacts").as_uri()
+    runs = [
+        train_and_log(one, small_split(), tracking_uri=uri, seed=1, artifact_location=places)
+        for one in (DUMMY, LOGISTIC)
+    ]
+    first, second = sorted((tmp_path / "artifacts").rglob("model.skops"))
+    first.write_bytes(second.read_bytes())
+    refused = []
+    for run in runs:
+        try:
+            load_logged(run, tracking_uri=uri)
+        except DigestError as error:
+            refused.append(str(error))
+    assert len(refused) == 1
+    assert "Nothing of it was loaded" in refused[0]
 
 
 def test_a_store_that_cannot_be_used_is_a_clear_error(record, tmp_path):
