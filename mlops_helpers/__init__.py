@@ -10,6 +10,7 @@ features        one scikit-learn pipeline from raw columns to probabilities
 model_files     a stored model is read only if all its types were reviewed (skops)
 candidates      what is tried: an estimator with a name
 training        fit a candidate, measure it on later rows
+threads         one thread at a time, where more would wait for each other
 evidence        the pictures and tables that a run keeps
 provenance      which rows, code, packages and settings a run came from
 runs            how one training run is written into MLflow

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
 
 from mlops_helpers.gate import Finding
 from mlops_helpers.gate_policy import GatePolicy
 from mlops_helpers.gate_subject import FileFacts
+from mlops_helpers.threads import one_thread
 
 __all__ = [
     "EXPECTED_FILES",
@@ -70,7 +70,7 @@ def default_probability(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[n
     """
     if not hasattr(pipeline, "predict_proba"):
         raise ValueError(f"{type(pipeline).__name__} gives no probabilities: it is no classifier")
-    with threadpool_limits(1, user_api="openmp"):  # see `small_and_quick`
+    with one_thread():  # see `small_and_quick`
         found = np.asarray(pipeline.predict_proba(features), dtype=float)
     if found.shape != (len(features), 2):
         raise ValueError(f"probabilities of shape {found.shape}, must be ({len(features)}, 2)")
@@ -145,7 +145,7 @@ def small_and_quick(
         return Finding(False, f"the model file has {size} bytes")
     megabytes = size / 1e6
     spent: list[float] = []
-    with threadpool_limits(1, user_api="openmp"):
+    with one_thread():
         for number in range(REPEATS):
             one = features.iloc[[number % len(features)]]
             start = timer()

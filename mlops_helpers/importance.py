@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
 
 from mlops_helpers.contracts import FEATURES, TARGET
 from mlops_helpers.delong import auc_contrast
 from mlops_helpers.features import as_features
+from mlops_helpers.threads import one_thread
 
 __all__ = ["permutation_table"]
 
@@ -81,5 +81,5 @@ def _without(
 
 
 def _default_probability(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[np.float64]:
-    with threadpool_limits(1, user_api="openmp"):  # boosting's threads wait for each other by tree
+    with one_thread():
         return np.asarray(pipeline.predict_proba(features), dtype=float)[:, 1]

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlops_helpers.contracts import FEATURES
+from mlops_helpers.threads import one_thread
 
 __all__ = ["PREDICTION_COLUMNS", "Classifier", "prediction_id", "score"]
 
@@ -101,7 +102,9 @@ def score(
 def _probabilities(model: Classifier, frame: pd.DataFrame) -> np.ndarray:
     if frame.empty:
         return np.empty(0)
-    probability = np.asarray(model.predict_proba(frame[list(FEATURES)]), dtype=np.float64)[:, 1]
+    with one_thread():
+        given = model.predict_proba(frame[list(FEATURES)])
+    probability = np.asarray(given, dtype=np.float64)[:, 1]
     bad = ~((probability >= 0.0) & (probability <= 1.0))
     if bad.any():
         first = frame["application_id"].iloc[int(np.argmax(bad))]

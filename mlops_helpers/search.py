@@ -33,7 +33,8 @@ from mlops_helpers.runs import (
     log_numbers,
 )
 from mlops_helpers.store_errors import explained
-from mlops_helpers.training import fold_metrics, fold_predictions, one_thread, ready
+from mlops_helpers.threads import one_thread
+from mlops_helpers.training import fold_metrics, fold_predictions, ready
 
 __all__ = ["SearchError", "SearchResult", "grid_search"]
 

@@ -42,7 +42,8 @@ from mlops_helpers.runs import (
     log_sample,
 )
 from mlops_helpers.store_errors import explained, gone
-from mlops_helpers.training import Trained, fit_and_measure, one_thread, ready
+from mlops_helpers.threads import one_thread
+from mlops_helpers.training import Trained, fit_and_measure, ready
 
 __all__ = [
     "EXPERIMENT",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import TimeSeriesSplit
 from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
 
 from mlops_helpers.business import CostModel, best_cutoff, profit_interval
 from mlops_helpers.candidates import Candidate, seeded
@@ -31,7 +29,6 @@ __all__ = [
     "fit_and_measure",
     "fold_metrics",
     "fold_predictions",
-    "one_thread",
     "probabilities",
     "ready",
 ]
@@ -94,17 +91,6 @@ def fit_and_measure(pipeline: Pipeline, split: Split, *, seed: int, costs: CostM
     }
     metrics = fold_metrics(unseen) | _holdout_metrics(scored, seed) | _profit(scored, costs)
     return Trained(pipeline, scored, metrics, timings, cutoff, cutoff_from)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """No numerical library starts threads inside: on a busy machine they wait for one another.
-
-    Some thousand rows gain nothing from a second thread, and gradient boosting took twenty times
-    as long where all processors were busy.
-    """
-    with threadpool_limits(1):
-        yield
 
 
 def fold_predictions(pipeline: Pipeline, rows: pd.DataFrame) -> pd.DataFrame:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from mlops_helpers.business import CostModel, best_cutoff
 from mlops_helpers.candidates import Candidate
 from mlops_helpers.data import TARGET
 from mlops_helpers.performance import METRICS
+from mlops_helpers.threads import one_thread
 from mlops_helpers.training import (
     FOLDS,
     fit_and_measure,
     fold_metrics,
     fold_predictions,
-    one_thread,
     probabilities,
     ready,
 )
@@ -152,8 +152,8 @@ def test_the_figures_are_the_same_on_one_thread(split):
     """Gradient boosting may start threads: what it learns does not depend on how many."""
     candidate = Candidate("boosting", HistGradientBoostingClassifier(max_iter=5))
     found = []
-    for guard in (one_thread, pd.option_context):
-        with guard(*() if guard is one_thread else ("display.width", 80)):
+    for threads in (one_thread(), threadpool_limits(2)):
+        with threads:
             pipeline, rows = ready(candidate, split.train, seed=1)
             pipeline.fit(rows, rows[TARGET])
             found.append(probabilities(pipeline, split.holdout))
