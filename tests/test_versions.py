@@ -129,9 +129,7 @@ def test_what_does_not_exist_is_named(versions):
     """An unknown version and an unknown run."""
     with pytest.raises(UnknownModelError, match="version == 5"):
         versions.get(5)
-    with pytest.raises(
-        UnknownModelError, match="'nobody' does not exist. compare_runs"
-    ):
+    with pytest.raises(UnknownModelError, match=r"run_id == 'nobody' does not exist\. compare"):
         versions.run("nobody")
 
 
