@@ -24,8 +24,8 @@ BrierSkill = Callable[[np.ndarray, np.ndarray, float], float]
 )
 def split_later(answer: SplitLater) -> str:
     """Later rows are tested, nothing is lost, and equal times are not torn apart."""
-    frame = _applications(minutes=np.random.default_rng(0).permutation(200))
-    train, test = _both(answer(frame, 0.25))
+    frame = _applications(minutes=np.random.default_rng(0).permutation(200) ** 2)
+    train, test = _parts(answer, frame, 0.25)
     if len(train) + len(test) != len(frame) or set(train.index) & set(test.index):
         raise Wrong(
             f"{len(train)} + {len(test)} rows came back from {len(frame)}; every row must be in "
@@ -43,9 +43,16 @@ def split_later(answer: SplitLater) -> str:
             "the frame need not be sorted"
         )
     if not 0.2 <= len(test) / len(frame) <= 0.3:
-        raise Wrong(f"asked for the last 25 %, {len(test) / len(frame):.0%} are tested")
-    tied = _applications(minutes=np.repeat([0, 1, 2, 3], 50))
-    train, test = _both(answer(tied, 0.4))
+        raise Wrong(
+            f"asked for the last 25 % of the applications, {len(test) / len(frame):.0%} are tested"
+        )
+    tied = _applications(minutes=np.random.default_rng(0).permutation(np.repeat([0, 1, 2, 3], 50)))
+    train, test = _parts(answer, tied, 0.4)
+    if len(train) + len(test) != len(tied):
+        raise Wrong(
+            f"when many applications have the same time, {len(train)} + {len(test)} rows come back "
+            f"from {len(tied)}; those at the time of the cut belong to one part as well"
+        )
     if set(train["applied_at"]) & set(test["applied_at"]):
         raise Wrong("applications with the same time are on both sides")
     return "later rows only, nothing lost, equal times together"
@@ -80,12 +87,23 @@ def brier_skill(answer: BrierSkill) -> str:
             "half-way between baseline and truth the squared errors are a quarter; the skill must "
             "show the share that is gone"
         )
-    return "and it can be negative, which an AUC of a badly calibrated model never shows"
+    return "and a skill can be negative, which an AUC would not show"
 
 
 def _applications(*, minutes: np.ndarray) -> pd.DataFrame:
     start = pd.Timestamp("2022-01-01", tz="UTC")
     return pd.DataFrame({"applied_at": start + pd.to_timedelta(minutes, unit="min")})
+
+
+def _parts(
+    answer: SplitLater, frame: pd.DataFrame, share: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return (train, test) as answered, or raise `Wrong`; the frame must come through as it was."""
+    kept = frame.copy()
+    parts = _both(answer(frame, share))
+    if not frame.equals(kept):
+        raise Wrong("it changed the frame that it was given, or sorted it in place; work on a copy")
+    return parts
 
 
 def _both(parts: object) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -55,7 +55,7 @@ def group_rate(answer: GroupRate) -> str:
 def profit_later(answer: ProfitLater) -> str:
     """Chosen on the old loans, measured on the new, in dollars for each application."""
     costs = CostModel(margin=0.10, loss_given_default=0.6)
-    old, new = _scored(kept=3, luck=0), _scored(kept=4, luck=1)
+    old, new = _scored(kept=3, luck=0), _scored(kept=1, luck=1)
     shuffled = new.sample(frac=1.0, random_state=3)
     kept = (old.copy(), shuffled.copy())
     got = number(answer(old, shuffled, costs), "the profit per application")
@@ -77,13 +77,16 @@ def profit_later(answer: ProfitLater) -> str:
 
 
 def _loans(*, seed: int, n: int) -> pd.DataFrame:
-    """Return loans of a few places, of unequal size and risk; `seed` 2 has places of its own."""
+    """Return loans of a few places, of unequal size and risk; each `seed` has a place of its own.
+
+    No two seeds share a label of the index, as no two loans of one file do.
+    """
     rng = np.random.default_rng(seed)
     places = np.array(["north", "east", "south", "west", f"new in {seed}"])
     place = rng.choice(places, size=n, p=[0.5, 0.25, 0.12, 0.08, 0.05])
     risk = pd.Series(place).map(dict(zip(places, (0.1, 0.3, 0.6, 0.2, 0.5), strict=True)))
     default = (rng.random(n) < risk.to_numpy()).astype(int)
-    index = rng.permutation(10 * n)[:n]
+    index = 10_000 * seed + rng.permutation(10 * n)[:n]
     return pd.DataFrame({"place": place, "default": default}, index=index)
 
 
@@ -143,13 +146,14 @@ def _judge_unseen(found: np.ndarray, train: pd.DataFrame, learned: pd.Series) ->
 def _scored(*, kept: int, luck: int) -> pd.DataFrame:
     """Return loans in five bands of probability, of which the `kept` lowest are worth approving.
 
-    Inside a band all probabilities agree, so every sensible grid of cut-offs decides alike.
+    Inside a band all probabilities agree, and the fourth lies on the cut-off that parts it from the
+    third: grids in steps of 0.005, 0.01, 0.05 or 0.1 all choose 0.2, below which it is not.
     """
     rng = np.random.default_rng(luck)
     band = np.repeat(np.arange(5), 40)
     share = np.where(band < kept, 0.05, 0.30)
     default = (np.tile(np.arange(40), 5) < share * 40).astype(int)
-    probability = np.array([0.033, 0.112, 0.171, 0.223, 0.412])[band]
+    probability = np.array([0.033, 0.112, 0.197, 0.2, 0.412])[band]
     amount = rng.choice([2_000.0, 5_000.0, 20_000.0], size=200)
     return pd.DataFrame({"probability": probability, "default": default, "loan_amount": amount})
 
@@ -169,6 +173,7 @@ def _judge_profit(got: float, old: pd.DataFrame, new: pd.DataFrame, costs: CostM
     approved = new["probability"] < cutoff
     profit = costs.profit(new["loan_amount"], new["default"], approved)
     even = new["probability"] < costs.break_even
+    at_most = new["probability"] <= cutoff
     mistakes = {
         "that is what the best cut-off of the new loans earns on them: nobody knew it beforehand":
             _earned(new, new, costs),
@@ -181,6 +186,8 @@ def _judge_profit(got: float, old: pd.DataFrame, new: pd.DataFrame, costs: CostM
             float(costs.profit(new["loan_amount"], new["default"]).mean()),
         "those are the loans at or above the cut-off; the ones below it are approved":
             float(costs.profit(new["loan_amount"], new["default"], ~approved).mean()),
+        "an application whose probability equals the cut-off was approved; only those below it are":
+            float(costs.profit(new["loan_amount"], new["default"], at_most).mean()),
         "that is the break-even cut-off; the old loans say which one really earned most":
             float(costs.profit(new["loan_amount"], new["default"], even).mean()),
     }  # fmt: skip

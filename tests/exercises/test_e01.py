@@ -48,6 +48,28 @@ def loses_rows(frame, share):
     return frame[frame["applied_at"] < cut], frame[frame["applied_at"] > cut]
 
 
+def loses_ties(frame, share):
+    """Keeps all rows while times differ, and drops those that share the time of the cut."""
+    times = frame["applied_at"]
+    cut = times.quantile(1 - share, interpolation="lower")
+    cut = cut + pd.Timedelta(seconds=1) if times.is_unique else cut
+    return frame[times < cut], frame[times > cut]
+
+
+def by_calendar(frame, share):
+    """Cuts the span of time in that share, however many applications it holds."""
+    times = frame["applied_at"]
+    test = times > times.max() - share * (times.max() - times.min())
+    return frame[~test], frame[test]
+
+
+def sorts_in_place(frame, share):
+    """A right cut, and the caller's frame is in another order afterwards."""
+    frame.sort_values("applied_at", inplace=True)
+    test = frame["applied_at"] > frame["applied_at"].iloc[round(len(frame) * (1 - share)) - 1]
+    return frame[~test], frame[test]
+
+
 def too_many(frame, share):
     """Tests the share that was to be trained on."""
     cut = frame["applied_at"].quantile(share, interpolation="lower")
@@ -91,6 +113,9 @@ PROOFS = (
             "test before train": reversed_parts,
             "torn": torn,
             "loses rows": loses_rows,
+            "loses ties": loses_ties,
+            "by calendar": by_calendar,
+            "sorts in place": sorts_in_place,
             "too many": too_many,
             "one frame": lambda frame, share: frame,
         },

@@ -28,6 +28,12 @@ def as_it_was(train, rows, column):
     return rows[column].map(everything.groupby(column)["default"].mean())
 
 
+def as_it_was_by_label(train, rows, column):
+    """The same fault, picked out by the labels of the rows."""
+    everything = pd.concat([train, rows])
+    return everything.groupby(column)["default"].transform("mean").loc[rows.index]
+
+
 def from_the_rows(train, rows, column):
     """Learns from the very rows that are to be scored."""
     return rows.groupby(column)["default"].transform("mean")
@@ -148,6 +154,13 @@ def the_declined(old, new, costs):
     return costs.profit(new["loan_amount"], new["default"], ~approved).mean()
 
 
+def at_most(old, new, costs):
+    """Approves at the cut-off as well."""
+    columns = (old[name] for name in ("probability", "default", "loan_amount"))
+    approved = new["probability"] <= best_cutoff(*columns, costs).cutoff
+    return costs.profit(new["loan_amount"], new["default"], approved).mean()
+
+
 def break_even(old, new, costs):
     """Learns nothing from the old loans."""
     return earned(old, new, costs, cutoff=costs.break_even)[0].mean()
@@ -208,6 +221,7 @@ PROOFS = (
             "in all": in_all,
             "everybody": everybody,
             "the declined": the_declined,
+            "at most": at_most,
             "break-even": break_even,
             "per dollar": per_dollar,
             "costs of its own": costs_of_its_own,
@@ -221,7 +235,9 @@ PROOFS = (
 test_solution, test_blank, test_wrong_answers = prove(*PROOFS)
 
 
-@pytest.mark.parametrize("answer", [from_the_rows, repairs_the_unseen_from_the_future])
+@pytest.mark.parametrize(
+    "answer", [as_it_was, as_it_was_by_label, from_the_rows, repairs_the_unseen_from_the_future]
+)
 def test_each_way_of_knowing_the_future_is_named(answer):
     """Whichever outcomes of the new rows are used, the learner reads that they are the future."""
     verdict = judge("1.3", answer)
@@ -244,5 +260,11 @@ def test_another_grid_of_cutoffs_is_right():
         best = max(cutoffs, key=lambda cutoff: earned(old, old, costs, cutoff=cutoff)[0].mean())
         return earned(old, new, costs, cutoff=best)[0].mean()
 
+    def coarse(old, new, costs):
+        columns = (old[name] for name in ("probability", "default", "loan_amount"))
+        choice = best_cutoff(*columns, costs, cutoffs=np.linspace(0, 1, 21))
+        return earned(old, new, costs, cutoff=choice.cutoff)[0].mean()
+
     assert judge("1.4", tried).status == "right"
+    assert judge("1.4", coarse).status == "right"
     assert judge("1.4", right_profit).status == "right"
