@@ -9,6 +9,7 @@ contracts       what an application must look like; every broken rule at once
 features        one scikit-learn pipeline from raw columns to probabilities
 model_files     a stored model is read only if all its types were reviewed (skops)
 candidates      what is tried: an estimator with a name
+training_rows   which rows may be learnt from and judged on
 training        fit a candidate, measure it on later rows
 threads         one thread at a time, where more would wait for each other
 evidence        the pictures and tables that a run keeps
@@ -18,6 +19,7 @@ tracking        train a candidate and log everything needed to explain it (MLflo
 search          settings tried on the training rows, a run for each (MLflow)
 comparing       the runs of an experiment as one table (MLflow)
 sqlite_files    is this a whole database, and was it written to since?
+reopening       a database file that was replaced is opened anew (SQL)
 store_errors    what a store cannot do, in one clear sentence (MLflow)
 locking         one writer at a time for each model
 journal         the events of a model; what was begun can be completed

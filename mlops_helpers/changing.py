@@ -95,7 +95,7 @@ class Change:
     ) -> None:
         """Journal an event, move the aliases to where `after` has them, and mark it as done.
 
-        RegistryError if another machine moved one of them at the same time; that is recorded.
+        RegistryError if somebody moved one of them at the same time; that is recorded.
         """
         before = dict(self.state.roles)
         made = Event.new(
@@ -107,8 +107,7 @@ class Change:
             **more,
         )
         self._begin(made, before)
-        if self._versions.database is None:
-            self._read_back(made)
+        self._read_back(made)
 
     def delete(self, version: int, **more: Unpack[Told]) -> None:
         """Journal the deletion, save the version's events, delete it; its number is not reused."""
@@ -176,11 +175,11 @@ class Change:
                 self._write(replace(event, checks=None))
 
     def _read_back(self, event: Event) -> None:
-        """Did another machine, which our lock does not keep out, move an alias meanwhile?"""
+        """Did somebody whom our lock does not keep out move an alias meanwhile?"""
         now = {k: v for k, v in self._versions.aliases().items() if k in ALIASES}
         if now == dict(event.after or {}):
             return
-        words = f"{event.event} version {event.version}, but another machine has set {now} since"
+        words = f"{event.event} version {event.version}, but somebody else has set {now} since"
         self.note("overtaken", event.version, by=event.by, reason=words, after=now)
         raise RegistryError(f"{words}. See history(), and decide who it shall be.")
 

@@ -2,14 +2,16 @@
 
 The lock is a file that the operating system locks for a process and frees when the process ends,
 however it ends, so nobody has to clean up after a crash. For an SQLite store it lies beside the
-database, where everybody who can write the one can write the other. For a server it lies in this
-machine's folder for temporary files: two *machines* do not exclude each other there, so `registry`
-reads an alias back after it has set it.
+database (the file itself, not a link to it), where everybody who can write the one can write the
+other. For a server it lies in this machine's folder for temporary files, one for each address,
+however that is written: two *machines* do not exclude each other there, nor do two names of one
+server, so `changing` reads the aliases back after it has set them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,9 +32,10 @@ def lock_file(tracking_uri: str, name: str) -> Path:
     """Where the lock of the model `name` lies; another model or another store has another file."""
     database = database_path(tracking_uri)
     if database:
+        database = database.resolve()
         mark = hashlib.sha256(name.encode()).hexdigest()[:12]
         return database.with_name(f"{database.name}.{mark}.lock")
-    mark = hashlib.sha256(f"{tracking_uri.rstrip('/')}\0{name}".encode()).hexdigest()[:24]
+    mark = hashlib.sha256(f"{_server(tracking_uri)}\0{name}".encode()).hexdigest()[:24]
     return Path(tempfile.gettempdir()) / f"mlops-registry-{mark}.lock"
 
 
@@ -57,3 +60,18 @@ def one_writer(tracking_uri: str, name: str, *, patience: float = PATIENCE) -> I
         yield
     finally:
         lock.release()
+
+
+def _server(address: str) -> str:
+    """A server's address without what differs between two ways to write it.
+
+    The driver, who logs in, capitals, the usual port, the ways to say "this machine".
+    """
+    found = re.match(r"(\w+)(?:\+\w+)?://(?:[^/@]*@)?(\[[^]/]*\]|[^/:?]*)(:\d+)?([^?]*)", address)
+    if not found:
+        return address
+    scheme, host, port, path = found[1].lower(), found[2].lower(), found[3], found[4]
+    if re.fullmatch(r"localhost|127(\.\d+){3}|\[::1\]|0\.0\.0\.0|\[::\]", host):
+        host = "localhost"
+    usual = {"http": ":80", "https": ":443", "postgresql": ":5432", "mysql": ":3306"}
+    return f"{scheme}://{host}{port or usual.get(scheme, '')}{path.rstrip('/')}"

@@ -40,6 +40,7 @@ from mlops_helpers.candidates import checked_name
 from mlops_helpers.data import FEATURES, NUMERIC, TARGET
 from mlops_helpers.features import as_features
 from mlops_helpers.provenance import PACKAGES, content_digest
+from mlops_helpers.reopening import notice_replaced_files
 
 __all__ = [
     "EXPERIMENT",
@@ -85,8 +86,10 @@ def connect(tracking_uri: str) -> MlflowClient:
     MLflow announces the creation of its tables on its logger, at level INFO; this sets the loggers
     `mlflow` and `alembic` to WARNING, as MLflow's documentation suggests, unless a level is set.
     Its progress bar for a download of one small file is switched off in the same manner, and a
-    server that does not answer is asked four times (about 15 s) and not eight (4 minutes).
+    server that does not answer is asked four times (about 15 s) and not eight (4 minutes). A
+    database file that is replaced is opened anew (`reopening`).
     """
+    notice_replaced_files()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     for name in ("mlflow", "alembic"):

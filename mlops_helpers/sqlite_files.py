@@ -8,11 +8,20 @@ write-ahead-log mode it does not, so there this module says that it does not kno
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["Stamp", "changed_stamp", "database_path", "file_fault"]
+__all__ = [
+    "Stamp",
+    "changed_stamp",
+    "database_path",
+    "file_fault",
+    "identity",
+    "no_stray_folders",
+]
 
 MAGIC = b"SQLite format 3\0"
 WAL = 2
@@ -28,6 +37,33 @@ def database_path(uri: str) -> Path | None:
         path = re.sub(r"^//[^/]*", "", path.removeprefix("file:"))
         path = re.sub(r"(?:%[0-9a-fA-F]{2})+", _unescaped, path)
     return None if path in ("", ":memory:") else Path(path).absolute()
+
+
+def identity(path: Path) -> Stamp | None:
+    """Which file lies at a path, whatever is written into it; None if there is none."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
+@contextlib.contextmanager
+def no_stray_folders(uri: str) -> Iterator[None]:
+    """Take away the folders that MLflow makes by mistake for an address with `file:`.
+
+    As of 3.17 it takes the `file:/data/x.db` of `sqlite:///file:/data/x.db?uri=true` for a path
+    from here and makes `file:/data`. What was there before, and what is not empty, stays.
+    """
+    found = re.match(r"sqlite(?:\+\w+)?:///(?P<path>file:[^?]*)", uri)
+    folders = [*Path(found["path"]).parents][:-1] if found else []
+    new = [folder for folder in folders if not folder.exists()]
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for folder in new:
+                folder.rmdir()
 
 
 def changed_stamp(path: Path) -> Stamp | None:

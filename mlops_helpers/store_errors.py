@@ -133,8 +133,15 @@ class Guarded:
 
 
 def _guarded(method: Callable[P, R], address: str) -> Callable[P, R]:
+    path = database_path(address)
+
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if path and not path.exists():  # SQLite would make an empty one
+            raise StoreError(
+                f"the store {address} is not there any more: somebody has moved or deleted {path}. "
+                "Put it back, or name another file."
+            )
         with explained(address):
             return method(*args, **kwargs)
 

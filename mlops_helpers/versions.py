@@ -24,7 +24,7 @@ from mlflow.models import Model, ModelSignature
 from mlops_helpers.journal import ALIASES, HISTORY, Event, events_in, moment, roles_after
 from mlops_helpers.model_files import ModelFileError, check_digest
 from mlops_helpers.runs import SAMPLE_FILE, artifact_folder, connect
-from mlops_helpers.sqlite_files import Stamp, changed_stamp, database_path
+from mlops_helpers.sqlite_files import Stamp, changed_stamp, database_path, no_stray_folders
 from mlops_helpers.store_errors import (
     Guarded,
     RegistryError,
@@ -94,12 +94,13 @@ class Versions:
         self.database: Path | None = database_path(tracking_uri)
         self._known: tuple[Stamp, State] | None = None
         check_file(tracking_uri)
-        with explained(tracking_uri):
-            self.client = Guarded(connect(tracking_uri), tracking_uri)
-        try:
-            self.model()
-        except UnknownModelError:
-            self._create()
+        with no_stray_folders(tracking_uri):
+            with explained(tracking_uri):
+                self.client = Guarded(connect(tracking_uri), tracking_uri)
+            try:
+                self.model()
+            except UnknownModelError:
+                self._create()
 
     def model(self) -> RegisteredModel:
         """The registered model with its tags and aliases."""

@@ -47,7 +47,7 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "SQL": (
         {"sqlalchemy", "psycopg"},
-        {"predictions", "tables", "sql_frames", "log_summaries", "log_outcomes"},
+        {"predictions", "tables", "sql_frames", "log_summaries", "log_outcomes", "reopening"},
     ),
     "figures": ({"matplotlib", "seaborn", "PIL"}, {"plots.*", "dashboard.panels"}),
     "widgets": ({"ipywidgets"}, {"dashboard.controls"}),

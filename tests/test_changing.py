@@ -190,10 +190,9 @@ def test_a_version_deleted_in_mlflow_is_recorded(registry, runs):
 
 
 def test_an_alias_that_another_machine_moved_meanwhile_is_noticed(registry, runs, monkeypatch):
-    """On a server, where no lock is shared, the alias is read back: overtaken is on record."""
+    """Where no lock is shared the alias is read back: overtaken is on record."""
     prepare(registry, runs, "")
     versions, verdict = registry._versions, registry.gate(3, NO_ROWS)
-    monkeypatch.setattr(versions, "database", None)  # as for a server
     move = versions.client.set_registered_model_alias
 
     def and_then_another(name, alias, version):
@@ -204,7 +203,7 @@ def test_an_alias_that_another_machine_moved_meanwhile_is_noticed(registry, runs
     monkeypatch.setattr(
         versions.client, "set_registered_model_alias", and_then_another, raising=False
     )
-    with pytest.raises(RegistryError, match="promoted version 3, but another machine has set"):
+    with pytest.raises(RegistryError, match="promoted version 3, but somebody else has set"):
         registry.promote(3, verdict)
     assert registry.version_of("champion") == 1
     assert registry.history()["event"].tolist()[-2:] == ["promoted", "overtaken"]

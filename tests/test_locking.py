@@ -39,6 +39,29 @@ def test_the_lock_lies_where_the_writers_meet(uri, tmp_path):
     assert lock_file("http://one:5000/", "credit") == lock_file("http://one:5000", "credit")
 
 
+def test_two_ways_to_one_store_lead_to_one_lock(tmp_path):
+    """A link to the file or its folder, this machine's names, the port that everybody uses."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "m.db").touch()
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    (tmp_path / "link.db").symlink_to(tmp_path / "real" / "m.db")
+    ways = ("real/m.db", "link.db", "folder/m.db", "folder/../real/m.db")
+    assert len({lock_file(f"sqlite:///{tmp_path}/{way}", "credit") for way in ways}) == 1
+    for group in (
+        (
+            "http://localhost:5000",
+            "http://127.0.0.1:5000/",
+            "HTTP://LocalHost:5000",
+            "http://[::1]:5000",
+        ),
+        ("http://ann:secret@one", "http://one:80"),
+        ("postgresql://ann:x@db/a", "postgresql+psycopg://bob@DB:5432/a?connect_timeout=5"),
+    ):
+        assert len({lock_file(address, "credit") for address in group}) == 1, group
+    others = ("http://one:5000/a", "http://one:5000/b", "https://one:5000/a", "postgresql://one/a")
+    assert len({lock_file(address, "credit") for address in others}) == len(others)
+
+
 def test_a_second_writer_waits_and_is_told_who_to_look_for(uri):
     """In the same process as well; the lock's file is named, and another model is free."""
     with one_writer(uri, "credit"):

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mlops_helpers.sqlite_files import changed_stamp, database_path, file_fault
+from mlops_helpers.sqlite_files import (
+    changed_stamp,
+    database_path,
+    file_fault,
+    identity,
+    no_stray_folders,
+)
 
 
 @pytest.fixture
@@ -102,3 +108,33 @@ def test_faults_are_told_in_words(path, tmp_path):
     path.write_bytes(b"PK\x03\x04" * 100)
     assert file_fault(path) == "is no SQLite database"
     assert file_fault(tmp_path).startswith("cannot be read (")
+
+
+def test_which_file_it_is_does_not_depend_on_what_is_in_it(path, tmp_path):
+    """Written to, it is the same; replaced, another; gone, none."""
+    first = identity(path)
+    write(path)
+    assert identity(path) == first is not None
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(path.read_bytes())
+    copy.replace(path)
+    assert identity(path) not in (first, None)
+    path.unlink()
+    assert identity(path) is None
+
+
+def test_folders_made_by_mistake_are_taken_away(tmp_path, monkeypatch):
+    """New and empty ones of an address with `file:`; nothing else, and what was there stays."""
+    monkeypatch.chdir(tmp_path)
+    uri, made = "sqlite:///file:/data/x/m.db?uri=true", Path("file:/data/x")
+    with no_stray_folders(uri):
+        made.mkdir(parents=True)
+    assert not Path("file:").exists()
+    made.parent.mkdir(parents=True)
+    with no_stray_folders(uri):
+        made.mkdir()
+    assert made.parent.exists()
+    assert not made.exists()
+    with no_stray_folders("sqlite:////data/x/m.db"):
+        made.mkdir()
+    assert made.exists()

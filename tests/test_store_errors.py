@@ -72,8 +72,9 @@ def test_a_locked_store(record, copy, caplog):
     assert registry.register(record.runs["logistic"]) == 2, "and it works again"
 
 
-def test_a_read_only_store(record, copy):
+def test_a_read_only_store(record, copy, tmp_path, monkeypatch):
     """It can be read; a change is refused in one sentence and leaves nothing behind."""
+    monkeypatch.chdir(tmp_path)
     before = dump(copy)
     registry = Registry(f"sqlite:///file:{copy}?mode=ro&uri=true")
     assert registry.status()["name"].tolist() == ["dummy"]
@@ -81,6 +82,42 @@ def test_a_read_only_store(record, copy):
     with pytest.raises(StoreError, match=r"is read-only\. Use an address"):
         registry.register(record.runs["logistic"])
     assert dump(copy) == before
+    assert not (tmp_path / "file:").exists(), "MLflow takes the address for a path and makes it"
+
+
+def test_a_store_that_was_replaced_is_read_anew(record, copy, tmp_path):
+    """The champion of the file that lies there now is served, by whoever had the old one open."""
+    registry = Registry(f"sqlite:///{copy}")
+    backup = tmp_path / "backup.db"
+    shutil.copyfile(copy, backup)
+    second = registry.register(record.runs["logistic"])
+    for file, version in ((copy, second), (backup, 1)):
+        change(
+            file,
+            "insert into registered_model_aliases (name, alias, version, workspace) "
+            f"values ('credit-risk', 'champion', {version}, 'default')",
+        )
+    assert registry.load().version == second
+    backup.replace(copy)
+    assert registry.load().version == registry.version_of("champion") == 1
+    assert registry.status()["version"].tolist() == [1]
+    assert Registry(f"sqlite:///{copy}").load().version == 1
+    assert registry.register(record.runs["logistic"]) == 2, "and it can be written to"
+
+
+def test_a_store_that_was_deleted_serves_nobody(copy):
+    """Told at the next call; no empty file is made in its place."""
+    registry = Registry(f"sqlite:///{copy}")
+    assert registry.load(1).version == 1
+    copy.unlink()
+    for call in (
+        lambda: registry.load(1),
+        registry.status,
+        lambda: registry.version_of("champion"),
+    ):
+        with pytest.raises(StoreError, match=r"is not there any more: .* moved or deleted"):
+            call()
+    assert not copy.exists()
 
 
 def test_a_store_of_a_newer_mlflow(copy):
