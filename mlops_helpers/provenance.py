@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 import re
 import subprocess
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from mlops_helpers.places import project_root
 __all__ = [
     "CODE",
     "PACKAGES",
+    "checked_tags",
     "code_commit",
     "content_digest",
     "flat_parameters",
@@ -38,8 +40,9 @@ PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
 """What a model needs beside this package: a server's list, and a run's when there is no lock."""
 CODE = ("mlops_helpers", "requirements.lock", "pyproject.toml")
 """What must be as committed for a commit to name the code of a run."""
-LONGEST_KEY = 250  # MLflow's limit for the name of a parameter
-LONGEST_VALUE = 6000  # and for its value
+LONGEST_KEY = 250  # MLflow's limit for the name of a parameter or a tag
+LONGEST_VALUE = 6000  # and for the value of a parameter
+LONGEST_TAG = 8000  # and for that of a tag
 _KEPT = 5900
 _REFUSED = re.compile(r"[^\w.\- /]")
 
@@ -72,6 +75,7 @@ def flat_settings(settings: Mapping[str, Any]) -> dict[str, str]:
                 f"the setting {name[:80]!r} ({len(name)} characters): its dotted name must have 1 "
                 f"to {LONGEST_KEY} letters, digits, spaces or _-./ . Rename it."
             )
+        _check_path(name, "setting")
         if name in flat:
             raise ValueError(
                 f"the setting {name!r} is given twice, once nested and once with a dot in its "
@@ -79,6 +83,33 @@ def flat_settings(settings: Mapping[str, Any]) -> dict[str, str]:
             )
         flat[name] = _short(value)
     return flat
+
+
+def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags as they can be stored whole, or TypeError or ValueError for the first that cannot.
+
+    Nothing is cut: a tag that lost its end would say something else.
+    """
+    for name, value in tags.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"the tag {name!r} is {value!r:.80}: both must be text. Use str().")
+        if not 0 < len(name) <= LONGEST_KEY or _REFUSED.search(name):
+            raise ValueError(
+                f"the tag {name[:80]!r} ({len(name)} characters): its name must have 1 to "
+                f"{LONGEST_KEY} letters, digits, spaces or _-./ . Rename it."
+            )
+        _check_path(name, "tag")
+        if len(value) > LONGEST_TAG:
+            raise ValueError(
+                f"the tag {name!r} has {len(value)} characters, must have at most {LONGEST_TAG}. "
+                "Shorten it, or pass it in settings."
+            )
+        if not _encodable(value):
+            raise ValueError(
+                f"the tag {name!r} holds half a character (a lone surrogate), must be text that "
+                "can be written. Leave it out."
+            )
+    return dict(tags)
 
 
 def code_commit(root: Path | None = None) -> str:
@@ -133,8 +164,22 @@ def _leaves(name: str, value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - a
     return [leaf for key, below in inner for leaf in _leaves(head + key, below)]
 
 
+def _check_path(name: str, what: str) -> None:
+    """A name may become a file: it must not mean another one."""
+    plain = posixpath.normpath(name)
+    if plain != name or name.startswith(("/", "..")) or name == ".":
+        raise ValueError(
+            f"the {what} {name!r} reads like a path that leads elsewhere; must not begin or end "
+            "with a slash, nor hold two in a row, '.' or '..' as a part. Rename it."
+        )
+
+
+def _encodable(text: str) -> bool:
+    return not any(0xD800 <= ord(character) <= 0xDFFF for character in text)
+
+
 def _short(value: Any) -> str:  # noqa: ANN401 - any setting
-    text = str(value)
+    text = str(value).encode(errors="backslashreplace").decode()  # half a character is no text
     if len(text) <= LONGEST_VALUE:
         return text
     digest = hashlib.sha256(text.encode()).hexdigest()

@@ -27,7 +27,13 @@ from mlops_helpers.data import Split
 from mlops_helpers.evidence import Figure, standard_tables
 from mlops_helpers.model_files import read_model, types_to_vouch
 from mlops_helpers.profiles import data_profile
-from mlops_helpers.provenance import content_digest, flat_parameters, flat_settings, origin_tags
+from mlops_helpers.provenance import (
+    checked_tags,
+    content_digest,
+    flat_parameters,
+    flat_settings,
+    origin_tags,
+)
 from mlops_helpers.runs import (
     EXPERIMENT,
     MODEL_FILE,
@@ -44,6 +50,7 @@ from mlops_helpers.runs import (
 from mlops_helpers.store_errors import explained, gone
 from mlops_helpers.threads import one_thread
 from mlops_helpers.training import Trained, fit_and_measure, ready
+from mlops_helpers.training_rows import checked_split, demand
 
 __all__ = [
     "EXPERIMENT",
@@ -104,12 +111,15 @@ def train_and_log(
     `evidence.standard_tables` as `tables/<name>.csv`, and for each of `figures` (such as those of
     `evidence.standard_figures`) `figures/<name>.png` with its frame in `tables/<name>.csv`.
 
-    Raises ValueError or TypeError for names, settings and rows that cannot be used, before
-    anything is stored, and UntrustedTypeError if the fitted model holds a type nobody reviewed. A
-    run that fails after it was made is marked FAILED in the store.
+    Raises ValueError or TypeError, before anything is stored, for names, tags, settings and rows
+    that cannot be used (every holdout row must be later than all training rows), and
+    UntrustedTypeError if the fitted model holds a type nobody reviewed. A run that fails after it
+    was made is marked FAILED in the store.
     """
-    costs = costs or CostModel()
-    pipeline, train = ready(candidate, split.train, seed)
+    costs = CostModel() if costs is None else costs
+    demand(CostModel, costs=costs)
+    demand(Mapping, tags=tags or {}, settings=settings or {}, figures=figures or {})
+    pipeline, train = ready(candidate, checked_split(split).train, seed)
     split = split._replace(train=train)
     digest = content_digest(train)
     labels = _labels(split, digest, tags or {})
@@ -182,7 +192,7 @@ def _labels(split: Split, digest: str, tags: Mapping[str, str]) -> dict[str, str
         raise ValueError(
             f"tags name {taken}, which every run records by itself. Rename or leave them out."
         )
-    return ours | dict(tags)
+    return ours | checked_tags(tags)
 
 
 def _check_figures(figures: Mapping[str, Figure]) -> None:

@@ -23,6 +23,7 @@ from mlops_helpers.candidates import Candidate, seeded
 from mlops_helpers.data import TARGET, Split
 from mlops_helpers.features import build_pipeline
 from mlops_helpers.performance import evaluate
+from mlops_helpers.training_rows import FOLDS, checked_seed, checked_training_rows, demand
 
 __all__ = [
     "Trained",
@@ -32,8 +33,6 @@ __all__ = [
     "probabilities",
     "ready",
 ]
-
-FOLDS = 4
 
 
 @dataclass(frozen=True)
@@ -56,15 +55,11 @@ class Trained:
 def ready(candidate: Candidate, train: pd.DataFrame, seed: int) -> tuple[Pipeline, pd.DataFrame]:
     """The unfitted pipeline, seeded, and the training rows in order of time.
 
-    Raises ValueError if the rows hold one class only, or a missing outcome.
+    Raises TypeError or ValueError as `training_rows.checked_training_rows` and `checked_seed` do.
     """
-    found = train[TARGET].value_counts(dropna=False)
-    if set(found.index) != {0, 1}:
-        told = ", ".join(f"{value:g} ({count} rows)" for value, count in found.items()) or "no rows"
-        raise ValueError(
-            f"the training rows hold {TARGET} = {told}, must hold 0 and 1 and nothing else: there "
-            "is nothing to tell apart. Train on a longer span, of loans whose outcome is known."
-        )
+    demand(Candidate, candidate=candidate)
+    checked_seed(seed)
+    checked_training_rows(train)
     ordered = train.sort_values("applied_at", kind="stable")
     return build_pipeline(seeded(candidate.estimator, seed)), ordered
 

@@ -11,6 +11,7 @@ from mlops_helpers.data import FEATURES
 from mlops_helpers.features import build_pipeline
 from mlops_helpers.provenance import (
     CODE,
+    checked_tags,
     code_commit,
     content_digest,
     flat_parameters,
@@ -142,3 +143,40 @@ def test_a_run_is_told_where_it_comes_from():
     assert len(tags["lock_digest"]) == 64
     assert tags["code_commit"]
     assert all(isinstance(value, str) for value in tags.values())
+
+
+@pytest.mark.parametrize(
+    ("tags", "error", "message"),
+    [
+        ({"a/b?!": "x"}, ValueError, "its name must have 1 to 250"),
+        ({"x" * 300: "x"}, ValueError, r"\(300 characters\)"),
+        ({"": "x"}, ValueError, r"\(0 characters\)"),
+        ({5: "x"}, TypeError, "the tag 5 is 'x': both must be text"),
+        ({"k": None}, TypeError, "the tag 'k' is None"),
+        ({"k": "x" * 8001}, ValueError, "8001 characters, must have at most 8000"),
+        ({"k": "\ud800"}, ValueError, "half a character"),
+        ({"../k": "x"}, ValueError, "reads like a path"),
+    ],
+)
+def test_a_tag_that_cannot_be_stored_whole_is_refused(tags, error, message):
+    """By name and rule; what the store would cut silently is refused as well."""
+    with pytest.raises(error, match=message):
+        checked_tags(tags)
+
+
+def test_tags_that_can_be_stored_come_back_as_they_are():
+    """The longest too, and those of any alphabet."""
+    tags = {"владелец": "риск", "a/b.c-d e": "", "k": "x" * 8000}
+    assert checked_tags(tags) == tags
+
+
+@pytest.mark.parametrize("name", ["a//b", "/a", "a/", "a/../b", "..", "."])
+def test_a_setting_that_reads_like_another_path_is_refused(name):
+    """A store would refuse it in the middle of the run."""
+    with pytest.raises(ValueError, match="reads like a path"):
+        flat_settings({name: 1})
+
+
+def test_half_a_character_in_a_setting_is_spelt_out():
+    """It cannot be written as it is, and is no reason to lose a run."""
+    assert flat_settings({"note": "a\ud800"}) == {"note": "a\\ud800"}

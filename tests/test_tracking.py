@@ -214,6 +214,13 @@ def test_names_of_any_alphabet_are_found_again(record, full):
         ({"figures": {"../up": Figure(None, print)}}, ValueError, "becomes a file name"),
         ({"figures": {"roc": print}}, TypeError, r"must be an evidence\.Figure"),
         ({"tags": {"code_commit": "mine"}}, ValueError, r"tags name .*code_commit"),
+        ({"tags": {"a/b?!": "x"}}, ValueError, r"the tag 'a/b\?!'"),
+        ({"tags": {"k": 5}}, TypeError, "both must be text"),
+        ({"tags": {"k": "x" * 9000}}, ValueError, "9000 characters, must have at most 8000"),
+        ({"tags": ["k"]}, TypeError, "tags is a list, must be a mapping"),
+        ({"settings": {"a//b": 1}}, ValueError, "reads like a path"),
+        ({"seed": None}, TypeError, "seed == None, must be a whole number"),
+        ({"costs": 3}, TypeError, "costs is a int, must be a CostModel"),
     ],
 )
 def test_what_cannot_be_stored_is_refused_before_a_run_is_made(record, change, error, message):
@@ -226,13 +233,21 @@ def test_what_cannot_be_stored_is_refused_before_a_run_is_made(record, change, e
     assert {run.info.run_id for run in all_runs(client)} == before
 
 
-def test_training_rows_of_one_class_are_refused_before_a_run_is_made(record):
-    """There is nothing to learn, and nothing to store."""
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda s: s._replace(train=s.train.assign(default=1)), ValueError, "must hold 0 and 1"),
+        (lambda s: s._replace(holdout=s.train), ValueError, "the holdout begins at"),
+        (lambda s: s._replace(holdout=s.holdout.iloc[:0]), ValueError, "no holdout rows"),
+        (lambda s: None, TypeError, "split is a NoneType"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_refused_before_a_run_is_made(record, change, error, message):
+    """There is nothing to learn or to measure, and nothing to store."""
     client = connect(record.tracking_uri)
     before = {run.info.run_id for run in all_runs(client)}
-    split = record.split._replace(train=record.split.train.assign(default=1))
-    with pytest.raises(ValueError, match="must hold 0 and 1"):
-        train_and_log(LOGISTIC, split, tracking_uri=record.tracking_uri, seed=1)
+    with pytest.raises(error, match=message):
+        train_and_log(LOGISTIC, change(record.split), tracking_uri=record.tracking_uri, seed=1)
     assert {run.info.run_id for run in all_runs(client)} == before
 
 

@@ -127,7 +127,7 @@ def test_training_rows_of_one_class_are_refused(split, outcome):
     rows = split.train.assign(**{TARGET: float(outcome)})
     with pytest.raises(ValueError, match=rf"hold default = .*\({len(rows)} rows\)"):
         ready(LOGISTIC, rows, seed=1)
-    with pytest.raises(ValueError, match="no rows"):
+    with pytest.raises(ValueError, match="no training rows"):
         ready(LOGISTIC, rows.iloc[:0], seed=1)
 
 
