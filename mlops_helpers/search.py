@@ -35,6 +35,7 @@ from mlops_helpers.runs import (
 from mlops_helpers.store_errors import explained
 from mlops_helpers.threads import one_thread
 from mlops_helpers.training import fold_metrics, fold_predictions, ready
+from mlops_helpers.training_rows import demand
 
 __all__ = ["SearchError", "SearchResult", "grid_search"]
 
@@ -82,10 +83,13 @@ def grid_search(
     that whoever knows can choose. A setting that fails is a FAILED run with its `reason`, and the
     search goes on. Progress is a bar on stderr, none if MLOPS_QUIET is set.
 
-    Raises ValueError, before anything is stored, for a name that is no parameter of the estimator,
-    values that are no list, and rows of one class; SearchError if every setting fails.
+    Raises TypeError or ValueError, before anything is stored, for a grid that is no mapping, a name
+    that is no parameter of the estimator, values that are no list or cannot be recorded, and for
+    rows that cannot be learnt from; SearchError if every setting fails.
     """
+    demand(Candidate, candidate=candidate)
     _check_grid(candidate, grid)
+    asked = flat_settings({"seed": seed, "grid": dict(grid)})
     settings = list(ParameterGrid({name: list(values) for name, values in grid.items()}))
     _, rows = ready(candidate, train, seed)
     with explained(tracking_uri):
@@ -93,7 +97,7 @@ def grid_search(
         where = experiment_id(client, experiment, artifact_location)
         labels = origin_tags({"train": rows}, content_digest(rows)) | {KIND: SEARCH}
         with _run(client, where, f"search: {candidate.name}", labels) as parent, one_thread():
-            log_numbers(client, parent, {}, flat_settings({"seed": seed, "grid": dict(grid)}), {})
+            log_numbers(client, parent, {}, asked, {})
             log_data(client, parent, {"train": rows})
             inner = {name: text for name, text in labels.items() if name != KIND} | {PARENT: parent}
             found = [
@@ -182,6 +186,11 @@ def _best(
 
 
 def _check_grid(candidate: Candidate, grid: Mapping[str, Sequence[Any]]) -> None:
+    if not isinstance(grid, Mapping):
+        raise TypeError(
+            f"grid is a {type(grid).__name__}, must be a mapping of each parameter's name to a "
+            "list of values, such as {'C': [0.1, 1.0]}."
+        )
     known = candidate.estimator.get_params()
     for name, values in grid.items():
         if name not in known:

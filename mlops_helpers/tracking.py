@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 from sklearn.pipeline import Pipeline
 
@@ -159,15 +159,21 @@ def train_and_log(
 def load_logged(run: TrainedRun | str, *, tracking_uri: str) -> Pipeline:
     """The fitted pipeline that a run (or its id) stored, read with reviewed types only.
 
-    Raises LookupError for a run that does not exist, naming the nearest, or that stored no model,
-    and ModelFileError if the file is not the one whose digest the run recorded.
+    Raises TypeError for what is neither, LookupError for a run that does not exist, naming the
+    nearest, or that stored no model or whose model was deleted, and ModelFileError if the file is
+    not the one whose digest the run recorded.
     """
+    if not isinstance(run, (str, TrainedRun)):
+        raise TypeError(
+            f"run == {run!r:.80} is a {type(run).__name__}, must be what train_and_log returned, "
+            "or its run_id as text. compare_runs lists the finished ones."
+        )
     with explained(tracking_uri):
         client = connect(tracking_uri)
         found = _run(client, run if isinstance(run, str) else run.run_id)
     if found.outputs is None or not found.outputs.model_outputs:
         raise LookupError(f"run {found.info.run_id} logged no model. Train it with train_and_log.")
-    logged = client.get_logged_model(found.outputs.model_outputs[-1].model_id)
+    logged = _logged_model(client, found, tracking_uri)
     with artifact_folder(logged.artifact_location, tracking_uri=tracking_uri) as folder:
         return read_model(folder / MODEL_FILE, sha256=found.data.tags.get("model_sha256"))
 
@@ -235,6 +241,20 @@ def _log_evidence(
             )
         drawn = figure.draw(tables[name])
         client.log_figure(run_id, getattr(drawn, "figure", drawn), f"figures/{name}.png")
+
+
+def _logged_model(client: MlflowClient, run: Run, tracking_uri: str) -> LoggedModel:
+    model_id = run.outputs.model_outputs[-1].model_id
+    try:
+        with explained(tracking_uri):
+            return client.get_logged_model(model_id)
+    except MlflowException as error:
+        if not gone(error):
+            raise
+        raise LookupError(
+            f"the model {model_id} of run {run.info.run_id} was deleted. Restore it, or train it "
+            "again with train_and_log."
+        ) from error
 
 
 def _run(client: MlflowClient, run_id: str) -> Run:

@@ -159,6 +159,24 @@ def test_a_grid_that_makes_no_sense_is_refused(split, store, grid, message):
     assert connect(store["tracking_uri"]).get_experiment_by_name("refused") is None
 
 
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"grid": [("C", [1])]}, TypeError, r"grid is a list, must be a mapping .*\{'C': \[0\.1"),
+        ({"grid": {"class_weight": [{"%": 1}]}}, ValueError, r"class_weight\.0\.%"),
+        ({"candidate": LogisticRegression()}, TypeError, "must be a Candidate"),
+        ({"train": None}, TypeError, "training rows are a NoneType"),
+        ({"seed": None}, TypeError, "seed == None"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(split, store, change, error, message):
+    """By name, before anything is stored."""
+    given = {"candidate": CANDIDATE, "grid": GRID, "train": split.train, "seed": 1} | change
+    with pytest.raises(error, match=message):
+        grid_search(**given, experiment="refused", **store)
+    assert connect(store["tracking_uri"]).get_experiment_by_name("refused") is None
+
+
 def test_rows_of_one_class_are_refused(split, store):
     """Before anything is stored, as for every candidate."""
     rows = split.train.assign(**{TARGET: 0})

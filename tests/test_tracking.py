@@ -287,6 +287,28 @@ def test_a_run_that_does_not_exist_is_named_with_the_nearest(record):
         load_logged("'; drop / %", tracking_uri=record.tracking_uri)
 
 
+@pytest.mark.parametrize("run", [5, None, b"x"])
+def test_what_is_no_run_is_refused(record, run):
+    """Neither what train_and_log returned nor an id: said before the store is asked."""
+    with pytest.raises(TypeError, match=r"must be what train_and_log returned, or its run_id"):
+        load_logged(run, tracking_uri=record.tracking_uri)
+
+
+def test_a_model_that_was_deleted_is_named(record):
+    """The run is there, its model is not: the way out is restoring it."""
+    run = train_and_log(
+        DUMMY,
+        record.split,
+        tracking_uri=record.tracking_uri,
+        seed=1,
+        experiment="deleted model",
+        artifact_location=record.artifacts.as_uri(),
+    )
+    connect(record.tracking_uri).delete_logged_model(run.model_uri.removeprefix("models:/"))
+    with pytest.raises(LookupError, match=rf"of run {run.run_id} was deleted\. Restore it"):
+        load_logged(run, tracking_uri=record.tracking_uri)
+
+
 def test_a_model_file_that_was_exchanged_is_not_loaded(tmp_path):
     """The file of one run in the place of another's: both are sound, and only one is the run's."""
     uri, places = f"sqlite:///{tmp_path / 'mlflow.db'}", (tmp_path / "artifacts").as_uri()
