@@ -20,9 +20,13 @@ __all__ = [
     "beats_baseline",
     "calibrated",
     "earns_as_much",
+    "for_each_promised",
     "not_worse",
     "unseen_rows",
 ]
+
+LEAST_PROMISED = 1e-4
+"""A mean probability below one default in 10,000 is taken as that."""
 
 
 def unseen_rows(rows: pd.DataFrame, trained_until: Mapping[str, pd.Timestamp]) -> Finding:
@@ -73,14 +77,24 @@ def calibrated(outcome: ArrayLike, probability: ArrayLike, policy: GatePolicy) -
     if _rarer(label) < MIN_PER_CLASS:
         return Finding(False, _too_few(outcome))
     rate = wilson(pd.Series(label), 0.05)
-    promised = max(float(chance.mean()), np.finfo(float).tiny)
-    level, low, high = (limit / promised for limit in (rate.value, rate.low, rate.high))
+    found = for_each_promised(rate, chance)
+    level, low, high = found.value, found.low, found.high
     least, most = 1 / policy.level, policy.level
     words = f"{level:.2f} [{low:.2f}, {high:.2f}] defaults for each one promised, must surely "
     words += f"lie within {least:.2f} and {most:.2f}; slope {_slope_in_words(slope, policy)}"
     fits = least < low and high < most and _known(slope, policy)
     fits = fits and policy.slope_low < slope.high and slope.low < policy.slope_high
     return Finding(bool(fits), words, level, low, high, least if level < 1 else most)
+
+
+def for_each_promised(rate: Interval, probability: ArrayLike) -> Interval:
+    """A default rate, with its limits, for each default that the probabilities promise.
+
+    A promise of nothing, or nearly, is taken as `LEAST_PROMISED`: what is many times too much is
+    told in figures that can be read.
+    """
+    promised = max(float(np.mean(probability)), LEAST_PROMISED)
+    return Interval(rate.value / promised, rate.low / promised, rate.high / promised, rate.n)
 
 
 def _known(slope: Interval, policy: GatePolicy) -> bool:

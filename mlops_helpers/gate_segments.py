@@ -3,6 +3,14 @@
 Many groups are looked at, and one of many looks bad by chance. The confidence of each interval is
 therefore raised until all of them hold together in 95 % of samples (Bonferroni; Holm's procedure
 refuses in the same cases, because one refusal is enough).
+
+A group may be one person, so the interval of its default rate is the exact one: the limit that it
+must not pass lies in it unless so few (or so many) defaults are improbable even there. The exact
+tails are the binomial ones of the mean probability; the probabilities of a group differ, which
+makes its defaults vary less, not more, so nothing is refused too often.
+
+Sources: C. J. Clopper and E. S. Pearson (1934), Biometrika 26, 404-413; W. Hoeffding (1956),
+Annals of Mathematical Statistics 27, 713-721 (unequal probabilities).
 """
 
 from __future__ import annotations
@@ -13,14 +21,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from mlops_helpers.business import Interval
 from mlops_helpers.data import TARGET
 from mlops_helpers.delong import MIN_PER_CLASS, auc_difference, auc_interval
 from mlops_helpers.gate import Finding
+from mlops_helpers.gate_figures import for_each_promised
 from mlops_helpers.gate_policy import GatePolicy
 from mlops_helpers.segments import SEGMENTS, segment_groups
-from mlops_helpers.two_samples import wilson
 
 __all__ = ["fair_to_groups"]
 
@@ -135,12 +144,18 @@ def _ranking(
 def _level(
     group: _Group, label: FloatArray, candidate: FloatArray, policy: GatePolicy, confidence: float
 ) -> _Look:
-    """Defaults for each one promised, with Wilson's interval of the default rate."""
-    rate = wilson(pd.Series(label[group.rows]), 1 - confidence)
-    promised = max(float(candidate[group.rows].mean()), np.finfo(float).tiny)
-    ratio = (limit / promised for limit in (rate.value, rate.low, rate.high))
+    """Defaults for each one promised, with the exact interval of the default rate."""
+    rate = _exact(label[group.rows], confidence)
+    ratio = for_each_promised(rate, candidate[group.rows])
     words = f"{group}: defaults for each one promised"
-    return _Look(words, Interval(*ratio, rate.n), 1 / policy.level, policy.level)
+    return _Look(words, ratio, 1 / policy.level, policy.level)
+
+
+def _exact(label: FloatArray, confidence: float) -> Interval:
+    """The rate with Clopper and Pearson's interval, which holds however few rows there are."""
+    defaults, n = int(label.sum()), len(label)
+    found = stats.binomtest(defaults, n).proportion_ci(confidence)
+    return Interval(defaults / n, float(found.low), float(found.high), n)
 
 
 def _left_out(small: list[_Group], of: int) -> str:

@@ -10,7 +10,15 @@ from mlops_helpers.data import TARGET
 from mlops_helpers.gate_policy import GatePolicy
 from mlops_helpers.gate_segments import fair_to_groups
 from mlops_helpers.segments import segment_table
-from tests.benchmarks.coverage_gate import AS_GOOD, CASES, REAL, SIMULATED, approved
+from tests.benchmarks.coverage_gate import (
+    AS_GOOD,
+    CASES,
+    REAL,
+    SIMULATED,
+    approved,
+    refused_for_a_group,
+    refused_for_rare_words,
+)
 
 POLICY = GatePolicy()
 
@@ -88,6 +96,31 @@ def test_a_small_group_may_still_be_far_from_its_promise(rows):
     found = fair_to_groups(rows, truth(rows), None, POLICY)
     assert not found.passed
     assert "loan_purpose wedding: defaults for each one promised" in found.evidence
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.12])
+def test_nobody_is_refused_for_one_person_with_a_rare_word(rate):
+    """50 words that one applicant each wrote: the right probabilities pass in all of 15 holdouts.
+
+    With Wilson's interval a third of them were refused. Alone and against a champion.
+    """
+    assert refused_for_rare_words(rate, 50, 15) == (0.0, 0.0)
+
+
+def test_one_default_that_was_as_good_as_ruled_out_is_still_told(rows):
+    """A promise of one in a million and a default: improbable even at twice the promise."""
+    first, right = rows.index[0], truth(rows)
+    rows.loc[first, ["loan_purpose", TARGET]] = ["word", 1.0]
+    right[0] = 1e-6
+    found = fair_to_groups(rows, right, None, POLICY)
+    assert not found.passed
+    assert "loan_purpose word: defaults for each one promised" in found.evidence
+    assert len(found.evidence) < 200
+
+
+def test_a_sizeable_group_whose_level_is_off_is_found():
+    """300 applicants who are promised a quarter of their defaults: most holdouts show it."""
+    assert refused_for_a_group(0.25, 300, 20) > 0.5
 
 
 def test_many_refusing_groups_are_counted(rows):

@@ -1,8 +1,9 @@
 """How often the gate's statistical checks let through what they should, and what they should not.
 
-Run it with `python -m tests.benchmarks.coverage_gate [draws]`; a few minutes for 1,000 draws. The
-worlds have the size and the spread of risk of the course's holdouts: simulated loans (a champion's
-AUC is 0.72) and LendingClub's of 2009 (0.60). Limits are those of `GatePolicy()`.
+Run it with `python -m tests.benchmarks.coverage_gate [draws]`; a few minutes for 1,000 draws. First
+comes what needs more than one look (many groups, many tries), then the cases of `CASES`. The worlds
+have the size and the spread of risk of the course's holdouts: simulated loans (a champion's AUC is
+0.72) and LendingClub's of 2009 (0.60). Limits are those of `GatePolicy()`.
 """
 
 from __future__ import annotations
@@ -216,5 +217,69 @@ def table(draws: int) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def with_a_group(rows: pd.DataFrame, word: str, size: int) -> pd.DataFrame:
+    """These rows, the first `size` of them with a purpose of their own."""
+    return rows.assign(loan_purpose=np.where(np.arange(len(rows)) < size, word, "debt"))
+
+
+def with_rare_words(rows: pd.DataFrame, words: int) -> pd.DataFrame:
+    """These rows; each of the first `words` applicants has a purpose that nobody else has."""
+    purpose = rows["loan_purpose"].to_numpy(dtype=object, copy=True)
+    purpose[:words] = [f"word {number}" for number in range(words)]
+    return rows.assign(loan_purpose=purpose)
+
+
+def refused_for_rare_words(rate: float, words: int, draws: int) -> tuple[float, float]:
+    """How often the right probabilities are refused, alone and against a champion, 3,000 rows."""
+    world, refused = World("rare words", 3000, rate, 0.9, 13_000), np.zeros(2)
+    for number in range(draws):
+        rng = np.random.default_rng([words, number])
+        rows = with_rare_words(world.draw(rng), words)
+        right, old = scaled(1.0)(world, rows, rng), CHAMPION(world, rows, rng)
+        refused += [not fair_to_groups(rows, right, other, POLICY).passed for other in (None, old)]
+    return tuple(refused / draws)
+
+
+def refused_for_a_group(factor: float, size: int, draws: int, world: World = SIMULATED) -> float:
+    """How often a model is refused that promises `factor` times the defaults of one group."""
+    refused = 0
+    for number in range(draws):
+        rng = np.random.default_rng([size, number])
+        rows = with_a_group(world.draw(rng), "moving", size)
+        right, wrong = (scaled(f)(world, rows, rng) for f in (1.0, factor))
+        said = np.where(rows["loan_purpose"] == "moving", wrong, right)
+        refused += not fair_to_groups(rows, said, None, POLICY).passed
+    return refused / draws
+
+
+def approved_in_the_end(tries: int, draws: int, share: float = 0.7) -> float:
+    """How often a model worse by the margin passes one of so many random parts of a holdout."""
+    model, passed = worse(auc, POLICY.margin), 0
+    for number in range(draws):
+        rng = np.random.default_rng([tries, number])
+        rows = SIMULATED.draw(rng)
+        y, old = rows["default"].to_numpy(), CHAMPION(SIMULATED, rows, rng)
+        new = model(SIMULATED, rows, rng)
+        parts = (rng.permutation(len(rows))[: round(share * len(rows))] for _ in range(tries))
+        passed += any(not_worse(y[i], old[i], new[i], margin=POLICY.margin).passed for i in parts)
+    return passed / draws
+
+
+def more_than_one_look(draws: int) -> None:
+    """Print what happens with many small groups, with one that is off, and with many tries."""
+    for rate in (0.05, 0.12):
+        for words in (0, 5, 20, 50):
+            alone, against = refused_for_rare_words(rate, words, draws)
+            print(f"right, refused, rate {rate} | {words} words | {alone:.3f} | {against:.3f}")
+    for factor in (1 / 3, 1 / 4, 3.0, 4.0):
+        found = refused_for_a_group(factor, 300, draws)
+        print(f"300 rows promised times {factor:.2f}, refused | {found:.3f}", flush=True)
+    for tries in (1, 5, 20):
+        found = approved_in_the_end(tries, draws)
+        print(f"worse by the margin, passes one of {tries} parts | {found:.3f}", flush=True)
+
+
 if __name__ == "__main__":
-    table(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    number_of_draws = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    more_than_one_look(number_of_draws)
+    table(number_of_draws)
