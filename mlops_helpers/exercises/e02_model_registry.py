@@ -22,7 +22,11 @@ EVENTS = (  # day, event, version, replaced
     (14, "promotion refused", 3, None),
     (20, "rolled back", 1, 2),
     (25, "registered", 4, None),
+    (26, "promoted", 4, 1),
+    (29, "promoted", 2, 4),
 )
+FIRST_DAY = 10  # asked about first: an untouched stub shows itself there
+FIRST_CASE = "a little better"  # the same for the gate
 
 
 @exercise(
@@ -46,14 +50,21 @@ def champion_at(answer: Callable[[pd.DataFrame, pd.Timestamp], int]) -> str:
 
     def told(day: float) -> int:
         when = DAY + pd.Timedelta(days=day)
-        return int(number(answer(history.copy(), when), f"the version on day {day:g}"))
+        try:
+            got = answer(history.copy(), when)
+        except NotAttempted as nothing:
+            if day == FIRST_DAY:
+                raise
+            raise Wrong(f"asked about day {day:g}, it answered nothing") from nothing
+        return int(number(got, f"the version on day {day:g}"))
 
-    told(10)  # an untouched stub, or what fails on every day, shows itself here
+    told(FIRST_DAY)  # what fails on every day shows itself here as well
     try:
         nobody = told(1.5)
-    except (Wrong, NotAttempted) as failed:
+    except Wrong as failed:
         error = failed.__cause__
-        how = f"it raised {type(error).__name__}" if error else "it gave no number"
+        nothing = error is None or isinstance(error, NotAttempted)
+        how = "it gave no number" if nothing else f"it raised {type(error).__name__}"
         raise Wrong(
             f"asked about a time before the first promotion, {how}; nobody served then, so 0"
         ) from failed
@@ -67,6 +78,8 @@ def champion_at(answer: Callable[[pd.DataFrame, pd.Timestamp], int]) -> str:
         raise Wrong("after the second promotion the second version served")
     if told(15) != 2:
         raise Wrong("a promotion that was refused changes nothing, and neither does its gate")
+    if told(30) == 4:
+        raise Wrong("the highest number is not always the last: version 2 was promoted after 4")
     if told(22) != 1:
         raise Wrong("a rollback changes the champion as well, to the version in its row")
     if told(9) != 2:
@@ -85,10 +98,17 @@ def champion_at(answer: Callable[[pd.DataFrame, pd.Timestamp], int]) -> str:
     ),
 )
 def approve_safely(answer: Callable[[Callable[[], object]], bool]) -> str:
-    """Approves a good candidate; a crash, NaN, None and a loss all refuse; it never raises."""
+    """Approves up to the margin; a crash, NaN, None and a loss all refuse; it never raises."""
 
     def told(compare: Callable[[], object], what: str) -> bool:
-        got = answer(compare)
+        try:
+            got = answer(compare)
+        except NotAttempted as nothing:
+            if what == FIRST_CASE:
+                raise
+            raise Wrong(
+                f"{what}: the gate answered nothing; it must answer True or False"
+            ) from nothing
         if not isinstance(got, bool | np.bool_):
             raise Wrong(f"{what}: it returned a {type(got).__name__}, must be True or False")
         return bool(got)
@@ -96,22 +116,24 @@ def approve_safely(answer: Callable[[Callable[[], object]], bool]) -> str:
     def approved_without_evidence(compare: Callable[[], object], what: str) -> bool:
         try:
             return told(compare, what)
-        except NotAttempted as nothing:
-            raise Wrong(f"{what} and the gate answered nothing; it must answer False") from nothing
         except Wrong as failed:
-            if failed.__cause__ is None:  # not an exception of the answer's
-                raise
+            if failed.__cause__ is None or isinstance(failed.__cause__, NotAttempted):
+                raise  # not an exception of the answer's
             raised = type(failed.__cause__).__name__
             raise Wrong(
                 f"{what} and the gate failed with it ({raised}); it must answer False"
             ) from failed
 
-    if not told(lambda: 0.01, "a little better"):
+    if not told(lambda: 0.01, FIRST_CASE):
         raise Wrong("a candidate that is a little better is refused; nobody will use this gate")
     if told(lambda: -0.1, "much worse"):
         raise Wrong("a candidate that is much worse is approved")
     if not told(lambda: -0.01, "a small loss"):
         raise Wrong("a loss of 0.01 is within the margin of 0.02 and must pass")
+    if not told(lambda: -0.02, "a loss of exactly 0.02"):
+        raise Wrong("a loss of exactly 0.02 is no more than 0.02 and must pass")
+    if not told(lambda: 0.10, "much better"):
+        raise Wrong("a candidate that is much better is refused; only losses are limited")
     for error in (ConnectionError("no route"), KeyError("auc"), ZeroDivisionError()):
         if approved_without_evidence(_raising(error), "compare() failed"):
             raise Wrong(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from mlops_helpers.exercises.engine import Wrong, exercise
+from mlops_helpers.exercises.engine import NotAttempted, Wrong, exercise
 
 WorseGroups = Callable[[pd.DataFrame, float], tuple[list[str], list[str]]]
 
@@ -26,7 +26,8 @@ MARGIN = 0.02
 def worse_groups(answer: WorseGroups) -> str:
     """The margin, the direction, the correction, and groups that nobody could judge."""
     _judge_groups(answer, _groups())
-    _judge_groups(answer, _groups().iloc[::-1].set_axis(list("zyxwvutsrqp")))
+    answer = _once_more(answer)
+    _judge_groups(answer, _groups().iloc[::-1].set_axis(list("zyxwvutsrqpo")))
     few = _groups().assign(defaults=3)
     worse, unjudged = _named(answer(few, MARGIN))
     if worse or set(unjudged) != set(few["group"]):
@@ -43,12 +44,27 @@ def worse_groups(answer: WorseGroups) -> str:
     return "and whoever reads the result knows which groups nobody looked at"
 
 
+def _once_more(answer: WorseGroups) -> WorseGroups:
+    """The same answer, for which nothing is no longer an untouched stub."""
+
+    def asked(table: pd.DataFrame, margin: float) -> tuple[list[str], list[str]]:
+        try:
+            return answer(table, margin)
+        except NotAttempted as nothing:
+            raise Wrong("for another table it answered nothing; it must return two lists") from (
+                nothing
+            )
+
+    return asked
+
+
 def _groups() -> pd.DataFrame:
-    """Return seven groups that can be judged and four that cannot; each has its trap."""
+    """Return eight groups that can be judged and four that cannot; each has its trap."""
     rows = (  # group, defaults, standard errors by which it lies below the margin, standard error
         ("clear", 200, 6.0, 0.010),
-        ("close", 150, 2.76, 0.012),  # worse among 7 groups, undecided among 11
-        ("noisy", 90, 2.3, 0.025),  # worse alone, undecided among 7
+        ("close", 150, 2.76, 0.012),  # worse among 8 groups, undecided among 12
+        ("one side", 100, 2.6, 0.015),  # worse only if the 5 % are spent on one side
+        ("noisy", 90, 2.3, 0.025),  # worse alone, undecided among 8
         ("chance", 60, 1.0, 0.030),  # only its estimate lies beyond the margin
         ("small loss", 400, -1.5, 0.003),  # surely below 0, not below -margin
         ("open", 300, -0.5, 0.010),  # the lower end of its interval lies beyond the margin
@@ -84,22 +100,28 @@ def _judge_groups(answer: WorseGroups, table: pd.DataFrame) -> None:
     if "better" in worse:
         raise Wrong("a group where the challenger is better was called worse; mind the sign")
     if "clear" not in worse:
-        raise Wrong("a group that is worse by 6 standard errors more than the margin is missing")
+        raise Wrong("it misses a group that is worse by 6 standard errors more than the margin")
     if "open" in worse:
         raise Wrong(
-            "a group is in whose interval only begins beyond the margin: which end decides?"
+            "it names a group whose interval begins beyond the margin and ends within it: which "
+            "end decides?"
         )
     if "small loss" in worse:
-        raise Wrong("a group that surely lost something, but not more than the margin, is in")
+        raise Wrong("it names a group that surely lost something, but not more than the margin")
     if "chance" in worse:
         raise Wrong(
-            "a group is in that lies one standard error beyond the margin; luck alone does that to "
-            "a sixth of the groups that lie on it"
+            "it names a group that lies one standard error beyond the margin; luck alone does that "
+            "to a sixth of the groups that lie on it"
         )
     if "noisy" in worse:
         raise Wrong(
-            "a group is in that would be worse if it were the only one; the 5 % are shared among "
-            "all that are judged"
+            "it names a group that would be worse if it were the only one; the 5 % are shared "
+            "among all that are judged"
+        )
+    if "one side" in worse:
+        raise Wrong(
+            "it names a group that is worse only if the 5 % are spent on one side of the interval; "
+            "a two-sided one was asked for"
         )
     cannot = {"thin", "thinner", "no difference", "no error"}
     if "no error" in worse or "no difference" in worse:
@@ -109,7 +131,7 @@ def _judge_groups(answer: WorseGroups, table: pd.DataFrame) -> None:
         raise Wrong(f"{len(lost)} groups that cannot be judged are in neither list: they vanished")
     if "close" not in worse:
         raise Wrong(
-            "a group is missing that is worse when the 5 % are shared among the groups that are "
+            "it misses a group that is worse when the 5 % are shared among the groups that are "
             "judged; how many are they?"
         )
     if set(unjudged) - cannot:

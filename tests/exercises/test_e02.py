@@ -57,6 +57,20 @@ def silent_before(history, when):
     return int(past["version"].iloc[-1]) if len(past) else None
 
 
+def highest(history, when):
+    """Takes the highest number among the champions so far."""
+    past = history[history["event"].isin(CHANGES) & (history["when"] <= when)]
+    return int(past["version"].max()) if len(past) else 0
+
+
+def silent_after_rollback(history, when):
+    """Answers for promotions only."""
+    past = history[history["event"].isin(CHANGES) & (history["when"] <= when)]
+    if past.empty:
+        return 0
+    return int(past["version"].iloc[-1]) if past["event"].iloc[-1] == "promoted" else None
+
+
 def as_it_was(compare):
     """The fault itself."""
     approved = True
@@ -87,6 +101,31 @@ def wants_better(compare):
     """Forgets the margin."""
     try:
         return bool(compare() > 0)
+    except Exception:  # noqa: BLE001 - like the solution
+        return False
+
+
+def beyond_the_margin(compare):
+    """Refuses a loss that is exactly the margin."""
+    try:
+        return bool(compare() > -0.02)
+    except Exception:  # noqa: BLE001 - like the solution
+        return False
+
+
+def near_enough(compare):
+    """Takes a gain for a loss."""
+    try:
+        return bool(abs(compare()) <= 0.02)
+    except Exception:  # noqa: BLE001 - like the solution
+        return False
+
+
+def forgets_false(compare):
+    """Says True for good, and nothing otherwise."""
+    try:
+        if compare() >= -0.02:
+            return True
     except Exception:  # noqa: BLE001 - like the solution
         return False
 
@@ -125,6 +164,8 @@ PROOFS = (
             "counts refusals": counts_refusals,
             "NA before": missing_before,
             "silent before": silent_before,
+            "the highest": highest,
+            "silent after a rollback": silent_after_rollback,
         },
     ),
     Proof(
@@ -135,6 +176,9 @@ PROOFS = (
             "NaN": forgets_nan,
             "refuses all": refuses_all,
             "wants better": wants_better,
+            "beyond the margin": beyond_the_margin,
+            "near enough": near_enough,
+            "forgets False": forgets_false,
             "raises": raises,
             "says nothing": says_nothing,
             "chokes on None": chokes_on_none,

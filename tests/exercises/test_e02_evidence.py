@@ -108,15 +108,32 @@ def says_nothing(path, sha256):
         return None
 
 
+def groups() -> dict[str, object]:
+    """The names that the cell of 2.4 uses besides."""
+    figures = {"n": [900, 80], "defaults": [90, 8], "difference": [-0.1, 0.0]}
+    table = pd.DataFrame({"group": ["a", "b"], **figures, "standard_error": [0.01, 0.02]})
+    return {**given(), "groups": table}
+
+
 def judged(
-    table, margin, *, least=20, share=None, sign=1, end=1, limit=None, known=True, every=True
+    table,
+    margin,
+    *,
+    least=20,
+    share=None,
+    sides=2,
+    sign=1,
+    end=1,
+    limit=None,
+    known=True,
+    every=True,
 ):
     """A right answer with a knob for each mistake."""
     can = table["defaults"] >= least
     if known:
         can &= table["difference"].notna() & table["standard_error"].notna()
     rows = table[can]
-    z = NormalDist().inv_cdf(1 - 0.05 / (2 * max(share or len(rows), 1)))
+    z = NormalDist().inv_cdf(1 - 0.05 / (sides * max(share or len(rows), 1)))
     edge = sign * rows["difference"] + end * z * rows["standard_error"]
     surely = edge < (-margin if limit is None else limit)
     rest = table.loc[~can, "group"] if every else []
@@ -139,6 +156,13 @@ def sorts_in_place(table, margin):
     """Sorts the table that it was given."""
     table.sort_values("difference", inplace=True)
     return judged(table, margin)
+
+
+def silent_if_unjudged(table, margin):
+    """Says nothing where nobody can be judged."""
+    if (table["defaults"] >= 20).any():
+        return judged(table, margin)
+    return None
 
 
 def one_of_five(table, margin):
@@ -169,11 +193,12 @@ PROOFS = (
     ),
     Proof(
         "2.4",
-        given,
+        groups,
         wrong={
             "no correction": with_(share=1),
-            "corrected by all rows": with_(share=11),
-            "always two groups": with_(share=7),
+            "corrected by all rows": with_(share=12),
+            "always eight groups": with_(share=8),
+            "one side": with_(sides=1),
             "forgets the margin": with_(limit=0),
             "the better ones": with_(sign=-1),
             "the wrong end": with_(end=-1),
@@ -185,6 +210,7 @@ PROOFS = (
             "the rest vanishes": with_(every=False),
             "sorts in place": sorts_in_place,
             "always somebody": one_of_five,
+            "silent": silent_if_unjudged,
             "one list": lambda table, margin: judged(table, margin)[0],
             "a frame": lambda table, margin: (table, table),
             "rows for names": lambda table, margin: (list(table.index), []),
