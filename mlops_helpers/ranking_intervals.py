@@ -4,7 +4,11 @@
 The interval starts from the gap between two shares at the chosen cut (Newcombe; asymptotically
 Raghavachari's) and moves its limits by what choosing the cut has gained. The lower one by the
 bootstrap's optimism: the resample's largest gap less the gap at the same cut in the sample (Efron),
-since the true KS is at least the true gap at any cut. The upper one by the smaller bootstrap bias.
+since the true KS is at least the true gap at any cut. The upper one by the smaller bootstrap bias,
+but not with fewer than `MANY_CUTS` probabilities: then it is estimated as large just where the
+largest gap is small by chance, and up to 9 % of the limits lay too low instead of 2.5 % (six
+probabilities, 100 defaults). Left alone the limit is safe, since the largest gap is at least the
+one at the best cut.
 
 **Average precision** is taken to its logit, where it is nearer to normal: the value less the
 bootstrap's bias, and Student's t (as many degrees of freedom as there are defaults, less one) times
@@ -31,6 +35,9 @@ from mlops_helpers import two_samples
 from mlops_helpers.weighted_metrics import chunks, ranked, tally
 
 __all__ = ["RankingLimits", "ranking_limits"]
+
+MANY_CUTS = 50
+"""Distinct probabilities from which on the upper limit of KS is corrected for the choice."""
 
 Floats = NDArray[np.float64]
 
@@ -77,6 +84,7 @@ def _ks(
     share = two_samples.newcombe(above[y == 0], above[y == 1], 1 - level)  # defaults less repaid
     low, high = (share.low, share.high) if gap[best] < 0 else (-share.high, -share.low)
     value = abs(float(gap[best]))
+    bias = bias if len(gap) >= MANY_CUTS else 0.0
     return min(max(low - optimism, 0.0), value), max(high - bias, value)
 
 

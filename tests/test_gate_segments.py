@@ -102,7 +102,7 @@ def test_a_small_group_may_still_be_far_from_its_promise(rows):
 def test_nobody_is_refused_for_one_person_with_a_rare_word(rate):
     """50 words that one applicant each wrote: the right probabilities pass in all of 15 holdouts.
 
-    With Wilson's interval a third of them were refused. Alone and against a champion.
+    With Wilson's interval a third (rate 0.05) and a sixth were refused. Alone and against a champion.
     """
     assert refused_for_rare_words(rate, 50, 15) == (0.0, 0.0)
 
