@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,7 +16,7 @@ from mlops_helpers.cards import LONGEST_DESCRIPTION, CardTexts, write_card
 from mlops_helpers.cards.facts import SEGMENTS_FILE, read_facts
 from mlops_helpers.cards.limits import MOST_NAMED, found_limits
 from mlops_helpers.cards.rendering import Section, Table, as_html, as_markdown, escaped
-from mlops_helpers.cards.sections import ABSENT
+from mlops_helpers.cards.sections import ABSENT, sections_of
 from mlops_helpers.profiles import data_profile
 from mlops_helpers.provenance import content_digest
 from mlops_helpers.registry import Registry, UnknownModelError
@@ -273,6 +274,45 @@ def test_broken_evidence_is_named_and_nothing_is_said_from_it(registry, record):
     for what in (SEGMENTS_FILE, PROFILE_FILE, "the gate's checks"):
         assert escaped(what) in card.part("Limits"), what
     assert ABSENT in card.part("Groups of applicants")
+
+
+HOLDOUT_FROM = "2022-07-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("until", "row", "limit"),
+    [
+        ("2022-06-30T23:59:59+00:00", "Holdout, later rows", None),
+        (HOLDOUT_FROM, "Holdout, not later than training", "at the very instant of"),
+        ("2023-01-01T00:00:00+00:00", "Holdout, not later than training", "before the last"),
+        ("long ago", "Holdout", "Whether the holdout came after the training rows is not recorded"),
+    ],
+)
+def test_what_is_said_of_the_holdout_is_computed(own, record, until, row, limit):
+    """Later, at the boundary, earlier, unknown: table, meaning of the count and limits agree."""
+    version = own.register(record.runs["cautious"], when=WHEN)
+    facts = read_facts(own, version)
+    tags = {**facts.tags, "train_until": until, "holdout_from": HOLDOUT_FROM}
+    sections = {s.title: s for s in sections_of(replace(facts, tags=tags), CardTexts())}
+    assert [cells[0] for cells in sections["Data"].table.rows] == ["Training", row]
+    meaning = {cells[0]: cells[-1] for cells in sections["Metrics"].table.rows}["Loans measured"]
+    assert (meaning == "later than all training rows") is (limit is None)
+    words = ("holdout begins", "holdout came")
+    told = [text for text in sections["Limits"].points if any(w in text for w in words)]
+    assert len(told) == (limit is not None)
+    assert limit is None or limit in told[0]
+
+
+@pytest.mark.parametrize("run_id", [None, "0" * 32])
+def test_a_version_without_its_run_has_a_card(own, record, run_id):
+    """Made by hand, or its run was purged: the card says so, and the rest is not recorded."""
+    own.register(record.runs["dummy"], when=WHEN)
+    client = connect(own.tracking_uri)
+    made = client.create_model_version(own.name, "file:///nowhere", run_id=run_id)
+    card = write_card(own, int(made.version))
+    assert "could not be read" in card.part("Limits").lower()
+    assert ("made without a run" in card.part("Limits")) is (run_id is None)
+    assert rows_of(card, "What this is")["Run"] == (ABSENT,)
 
 
 def test_digests_that_contradict_each_other_are_both_shown(own, record):

@@ -71,11 +71,8 @@ def read_facts(registry: Registry, version: int) -> CardFacts:
     versions = Versions(registry.tracking_uri, registry.name)
     found, state, reader = versions.get(version), versions.state(), _Reader()
     known: dict[str, Any] = {}
-    try:
-        run = versions.run(found.run_id)
-    except UnknownModelError:
-        reader.unreadable.append(f"run {found.run_id}, which this version was made from")
-    else:
+    run = _run(versions, found.run_id, reader)
+    if run is not None:
         known = _of_run(run, versions.client, reader)
         known["algorithm"] = _algorithm(registry, version, reader)
     number = int(found.version)
@@ -94,6 +91,18 @@ def read_facts(registry: Registry, version: int) -> CardFacts:
         unreadable=tuple(reader.unreadable),
         **known,
     )
+
+
+def _run(versions: Versions, run_id: str | None, reader: _Reader) -> Run | None:
+    """The run of a version; None, and a word about it, if there was none or it is gone."""
+    if not run_id:  # made by hand, in MLflow's page for instance
+        reader.unreadable.append("the run, because this version was made without a run")
+        return None
+    try:
+        return versions.run(run_id)
+    except UnknownModelError:
+        reader.unreadable.append(f"run {run_id}, which this version was made from")
+        return None
 
 
 class _Reader:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from mlops_helpers.cards.facts import CardFacts
+from mlops_helpers.training_rows import told_overlap
 
-__all__ = ["DAYS_OF_A_YEAR", "found_limits"]
+__all__ = ["DAYS_OF_A_YEAR", "found_limits", "overlap", "recorded_time"]
 
 DAYS_OF_A_YEAR = 365
 MOST_NAMED = 8
@@ -17,8 +18,20 @@ MOST_NAMED = 8
 
 def found_limits(facts: CardFacts) -> list[str]:
     """What the stores say against trusting this version further than they reach."""
-    parts = (_records, _gate, _span, _columns, _calibration, _groups)
+    parts = (_records, _gate, _span, _holdout, _columns, _calibration, _groups)
     return [sentence for part in parts for sentence in part(facts)]
+
+
+def overlap(facts: CardFacts) -> str | None:
+    """How the holdout is not later than the training rows; empty if it is, None if unknown."""
+    last, first = (recorded_time(facts.tags.get(n)) for n in ("train_until", "holdout_from"))
+    return None if last is None or first is None else told_overlap(last, first)
+
+
+def recorded_time(text: str | None) -> pd.Timestamp | None:
+    """A time of the stores; None for none, and for a text that is no time."""
+    found = pd.to_datetime(text, utc=True, errors="coerce")
+    return None if pd.isna(found) else found
 
 
 def _records(facts: CardFacts) -> Iterator[str]:
@@ -36,16 +49,23 @@ def _gate(facts: CardFacts) -> Iterator[str]:
 
 
 def _span(facts: CardFacts) -> Iterator[str]:
-    found = [facts.tags.get(f"train_{end}") for end in ("from", "until")]
-    if None in found:
+    first, last = (recorded_time(facts.tags.get(f"train_{end}")) for end in ("from", "until"))
+    if first is None or last is None:
         yield "The time span of the training rows is not recorded."
         return
-    first, last = (pd.Timestamp(end) for end in found)
     days = (last - first).days + 1
     yield (
         f"Trained on {days:,} days of applications, {first:%Y-%m-%d} to {last:%Y-%m-%d}. "
         "It knows no other times" + (", and no whole year." if days < DAYS_OF_A_YEAR else ".")
     )
+
+
+def _holdout(facts: CardFacts) -> Iterator[str]:
+    told = overlap(facts)
+    if told is None:
+        yield "Whether the holdout came after the training rows is not recorded."
+    elif told:
+        yield f"{told[0].upper()}{told[1:]}. Its figures say nothing about later loans."
 
 
 def _columns(facts: CardFacts) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from mlops_helpers.cards.facts import CardFacts
-from mlops_helpers.cards.limits import found_limits
+from mlops_helpers.cards.limits import found_limits, overlap, recorded_time
 from mlops_helpers.cards.rendering import Section, Table
 from mlops_helpers.cards.texts import CardTexts
 
@@ -29,7 +29,7 @@ METRICS = {  # in this order; a metric that is not here comes after them under i
     "calibration_intercept": ("Calibration intercept", "0 is right; below 0 it expects too much"),
     "profit": ("Profit per application", "dollars, approving below the cut-off of its settings"),
     "default_rate": ("Default rate observed", "share of the loans measured"),
-    "n": ("Loans measured", "later than all training rows"),
+    "n": ("Loans measured", "applications of the holdout"),
 }
 
 
@@ -66,7 +66,7 @@ def _what(facts: CardFacts, texts: CardTexts) -> Section:
 
 def _data(facts: CardFacts) -> Section:
     rows = []
-    for part, name in (("train", "Training"), ("holdout", "Holdout, later rows")):
+    for part, name in (("train", "Training"), ("holdout", "Holdout" + _when(facts))):
         known = facts.parts.get(part, {})
         count, defaults = known.get("num_rows", known.get("rows")), known.get("defaults")
         rate = f"{defaults / count:.1%}" if count and defaults is not None else None
@@ -82,6 +82,12 @@ def _data(facts: CardFacts) -> Section:
                                        tuple(rows), (1, 2, 3, 4, 5)))  # fmt: skip
 
 
+def _when(facts: CardFacts) -> str:
+    """What the recorded times say about the holdout's place; nothing where one is missing."""
+    told = overlap(facts)
+    return "" if told is None else ", not later than training" if told else ", later rows"
+
+
 def _metrics(facts: CardFacts) -> Section:
     head = "holdout_"
     values = {n.removeprefix(head): v for n, v in facts.metrics.items() if n.startswith(head)}
@@ -91,6 +97,8 @@ def _metrics(facts: CardFacts) -> Section:
     for name in sorted(names, key=lambda n: (order.get(n, len(order)), n)):
         label, meaning = METRICS.get(name, (name, ABSENT))
         ends = [values.get(f"{name}{end}") for end in ("_low", "_high")]
+        if name == "n" and overlap(facts) == "":
+            meaning = "later than all training rows"
         shown = ["–", "–"] if name == "n" else [_figure(name, v) for v in ends]
         rows.append((label, _figure(name, values[name]), *shown, meaning))
     if not rows:
@@ -202,7 +210,8 @@ def _commit(text: str | None) -> str | None:
 
 
 def _day(text: str | None) -> str | None:
-    return f"{pd.Timestamp(text):%Y-%m-%d}" if text else None
+    found = recorded_time(text)
+    return None if found is None else f"{found:%Y-%m-%d}"
 
 
 def _known(value: float | None) -> bool:
