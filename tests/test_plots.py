@@ -154,7 +154,7 @@ FIGURES = {
     "business_impact": IMPACT,
     "registry_status": VERSIONS,
 }
-OTHERS = {"Picture", "no_data", "picture", "show"}
+OTHERS = {"Picture", "no_data", "picture", "show", "show_table"}
 
 
 def texts(ax):
@@ -582,6 +582,23 @@ def test_show_closes_a_pyplot_figure(monkeypatch):
     figure, ax = plt.subplots()
     plots.show(plots.volume(VOLUME, ax), alt="a hundred predictions")
     assert figure.number not in plt.get_fignums()
+
+
+def test_a_table_of_sentences_is_aligned_to_the_left(monkeypatch):
+    """Texts to the left, numbers to the right, heads like their column; no text becomes markup."""
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    frame = pd.DataFrame({"why": ["<td>because", "so"], "n": [1, 2]}, index=[7, 9])
+    plots.show_table(frame)
+    plots.show_table(frame)
+    assert shown[0] == shown[1]
+    page = shown[0]["text/html"]
+    cells = re.findall(r'<t[hd] style="text-align: (\w+);">([^<]*)</t[hd]>', page)
+    assert cells == [
+        ("left", "why"), ("right", "n"), ("left", "&lt;td&gt;because"), ("right", "1"),
+        ("left", "so"), ("right", "2"),
+    ]  # fmt: skip
+    assert "because" in shown[0]["text/plain"]
 
 
 def test_drawing_needs_no_pyplot_and_switches_no_backend():

@@ -10,7 +10,7 @@ incidents     alerts_by_severity, alerts_timeline
 experiments   traffic, power_curve, ab_effect
 money         profit_curve, business_impact
 registry      registry_status
-showing       show, picture: once, with alternative text
+showing       show, picture: once, with alternative text; show_table
 base          what all of them share
 ============  =====================================================================
 
@@ -28,7 +28,7 @@ from mlops_helpers.plots.monitoring import drift, latency, volume
 from mlops_helpers.plots.ranking import confusion, gain, precision_recall
 from mlops_helpers.plots.registry import registry_status
 from mlops_helpers.plots.scores import calibration, roc, score_histogram
-from mlops_helpers.plots.showing import Picture, picture, show
+from mlops_helpers.plots.showing import Picture, picture, show, show_table
 
 __all__ = [
     "Picture",
@@ -54,6 +54,7 @@ __all__ = [
     "score_histogram",
     "segments",
     "show",
+    "show_table",
     "traffic",
     "volume",
 ]
