@@ -22,6 +22,7 @@ from mlops_helpers.gate_figures import (
     beats_baseline,
     calibrated,
     earns_as_much,
+    need_columns,
     not_worse,
     unseen_rows,
 )
@@ -57,14 +58,28 @@ def standard_checks(
 
     `rows` are applications with known outcomes. The models see their features only, never the
     outcome. Without a champion the checks that compare judge against the next best thing, which
-    their evidence names.
+    their evidence names. Raises TypeError for rows and a policy that are none.
     """
+    if not isinstance(policy, GatePolicy):
+        raise TypeError(
+            f"policy is a {type(policy).__name__}, must be a GatePolicy. "
+            "Give GatePolicy(margin=…), or nothing for its usual limits."
+        )
+    if not isinstance(rows, pd.DataFrame):
+        raise TypeError(
+            f"rows is a {type(rows).__name__}, must be a pandas DataFrame. "
+            "Give the settled applications to judge on."
+        )
     features = cache(lambda: as_features(rows))  # cache keeps results, and no exceptions
     mine = _fetched(candidate, features)
     theirs = None if champion is None else _fetched(champion, features)
 
     def opponent() -> NDArray[np.float64] | None:
         return None if theirs is None else theirs.scores()
+
+    def outcome() -> pd.Series:
+        need_columns(rows, TARGET)
+        return rows[TARGET]
 
     def unseen() -> Finding:
         compared = [candidate] if champion is None else [candidate, champion]
@@ -73,7 +88,7 @@ def standard_checks(
     def against_champion() -> Finding:
         if theirs is None:
             return Finding(True, "no champion yet: nothing to be worse than")
-        return not_worse(rows[TARGET], theirs.scores(), mine.scores(), margin=policy.margin)
+        return not_worse(outcome(), theirs.scores(), mine.scores(), margin=policy.margin)
 
     return {
         "file audit": lambda: files_as_registered(candidate.files()),
@@ -83,9 +98,9 @@ def standard_checks(
             mine.pipeline(), features(), mine.scores
         ),
         "judged on unseen rows": unseen,
-        "beats the baseline": lambda: beats_baseline(rows[TARGET], mine.scores()),
+        "beats the baseline": lambda: beats_baseline(outcome(), mine.scores()),
         "not worse than the champion": against_champion,
-        "calibration": lambda: calibrated(rows[TARGET], mine.scores(), policy),
+        "calibration": lambda: calibrated(outcome(), mine.scores(), policy),
         "segments": lambda: fair_to_groups(rows, mine.scores(), opponent(), policy),
         "profit": lambda: earns_as_much(rows, mine.scores(), opponent(), policy),
         "size and latency": lambda: small_and_quick(

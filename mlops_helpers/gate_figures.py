@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from mlops_helpers.business import Interval, in_dollars, profit_interval
 from mlops_helpers.calibration import recalibration
-from mlops_helpers.data import TARGET
+from mlops_helpers.data import FEATURES, TARGET
 from mlops_helpers.delong import MIN_PER_CLASS, auc_difference, auc_interval
 from mlops_helpers.gate import Finding
 from mlops_helpers.gate_policy import GatePolicy
@@ -21,22 +21,46 @@ __all__ = [
     "calibrated",
     "earns_as_much",
     "for_each_promised",
+    "need_columns",
     "not_worse",
     "unseen_rows",
 ]
 
 LEAST_PROMISED = 1e-4
 """A mean probability below one default in 10,000 is taken as that."""
+REPEATED = 0.01
+"""Share of rows that may be alike in all they tell; of LendingClub's 42,531 loans none are."""
+
+
+def need_columns(rows: pd.DataFrame, *names: str) -> None:
+    """Raise ValueError that names the columns which a check needs and the rows do not have."""
+    if missing := [name for name in names if name not in rows.columns]:
+        raise ValueError(
+            f"the rows have no column {', '.join(map(repr, missing))}, must have it to be judged "
+            "on. Pass settled applications as `load_stream` gives them."
+        )
 
 
 def unseen_rows(rows: pd.DataFrame, trained_until: Mapping[str, pd.Timestamp]) -> Finding:
-    """Is every row later than the training of each model compared, and there once only?"""
+    """Is every row later than the training of each model compared, and there once only?
+
+    Twice is the same `application_id`, or the same time, features and outcome under another one:
+    two people may be alike, so that is a fault in more than `REPEATED` of the rows. Copies that
+    were changed, however little, are not found.
+    """
     if rows.empty:
         return Finding(False, "no rows to judge on")
+    need_columns(rows, "application_id", "applied_at")
     if rows["applied_at"].isna().any():
         return Finding(False, f"{rows['applied_at'].isna().sum()} rows have no time of application")
     if twice := int(rows["application_id"].duplicated().sum()):
         return Finding(False, f"applications that are there again: {twice}; each is evidence once")
+    content = [name for name in ("applied_at", *FEATURES, TARGET) if name in rows.columns]
+    alike = int(rows.duplicated(content).sum())
+    if alike > REPEATED * len(rows):
+        words = f"{alike:,} of {len(rows):,} rows repeat an earlier one under a new application_id"
+        words += f" (time, features and outcome), at most {REPEATED:.0%} may: leave the copies out"
+        return Finding(False, words, alike / len(rows), limit=REPEATED)
     first = rows["applied_at"].min()
     seen = [name for name, until in trained_until.items() if not until < first]
     if seen:
@@ -118,6 +142,7 @@ def earns_as_much(
 
     Without a champion they must surely earn more than declining everybody, which earns nothing.
     """
+    need_columns(rows, "loan_amount", TARGET)
     limit, costs = policy.approve_below, policy.costs
     dollars, outcome = rows["loan_amount"], rows[TARGET]
 

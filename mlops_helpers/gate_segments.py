@@ -27,7 +27,7 @@ from mlops_helpers.business import Interval
 from mlops_helpers.data import TARGET
 from mlops_helpers.delong import MIN_PER_CLASS, auc_difference, auc_interval
 from mlops_helpers.gate import Finding
-from mlops_helpers.gate_figures import for_each_promised
+from mlops_helpers.gate_figures import for_each_promised, need_columns
 from mlops_helpers.gate_policy import GatePolicy
 from mlops_helpers.segments import SEGMENTS, segment_groups
 
@@ -92,6 +92,7 @@ def fair_to_groups(
     are counted and named, and if no group at all can be judged that is no evidence and refuses.
     A column in which all applicants are alike divides nobody and is left out.
     """
+    need_columns(rows, TARGET, *SEGMENTS)
     label = rows[TARGET].to_numpy(dtype=float)
     if not np.isin(label, (0, 1)).all():
         raise ValueError("an outcome is missing, or neither 0 nor 1; leave such rows out")

@@ -364,6 +364,22 @@ def test_missing_features_are_named(split, fitted):
     assert "features missing: ['annual_income']" in told["profit"]
 
 
+def test_rows_without_outcome_are_told_in_words(split, fitted):
+    """Every check that needs the outcome says which column, and what to pass."""
+    checks = judged(subject(fitted, split), None, split.holdout.drop(columns=TARGET)).checks
+    told = checks.set_index("check").loc[ON_OUTCOMES, "evidence"]
+    assert told.str.contains("no column 'default', must have it to be judged on. Pass").all()
+
+
+@pytest.mark.parametrize("policy", ["strict", None, {"margin": 0.1}])
+def test_a_policy_that_is_none_is_an_error_and_no_refusal(split, fitted, policy):
+    """A slip of the caller's says nothing about the version."""
+    with pytest.raises(TypeError, match=r"policy is a \w+, must be a GatePolicy\. Give"):
+        standard_checks(subject(fitted, split), None, split.holdout, policy)
+    with pytest.raises(TypeError, match="rows is a list, must be a pandas DataFrame"):
+        standard_checks(subject(fitted, split), None, [], GatePolicy())
+
+
 def test_margins_of_the_policy_are_those_applied(split, fitted, rival):
     """The same models, other limits, other verdicts: each limit reaches its check."""
     pair = subject(fitted, split), subject(rival, split, 2), split.holdout

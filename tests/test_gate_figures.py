@@ -68,6 +68,45 @@ def test_a_row_counts_once_and_has_a_time():
     assert not unseen_rows(timeless, {}).passed
 
 
+def test_copies_under_new_ids_are_no_more_evidence():
+    """A quarter of the rows four times, each with an id of its own: refused, and counted."""
+    rows = drawn(n=400).assign(applied_at=DAY, application_id=range(400))
+    assert unseen_rows(rows, {}).passed
+    again = pd.concat([rows.head(100)] * 4, ignore_index=True).assign(application_id=range(400))
+    found = unseen_rows(again, {})
+    assert not found.passed
+    assert found.evidence.startswith("300 of 400 rows repeat an earlier one under a new")
+    assert (found.value, found.limit) == (0.75, 0.01)
+
+
+def test_a_few_people_may_be_alike():
+    """Four of 400 rows are their neighbours' twins, which happens; five are too many."""
+    rows = drawn(n=400).assign(applied_at=DAY, application_id=range(400))
+    told = [name for name in rows if name != "application_id"]
+    for twins, passed in ((4, True), (5, False)):
+        few = rows.copy()
+        few.loc[few.index[:twins], told] = few.loc[few.index[200 : 200 + twins], told].to_numpy()
+        assert unseen_rows(few, {}).passed is passed
+
+
+def test_a_missing_column_is_named_with_the_way_out():
+    """No bare KeyError: the column, the rule and what to pass."""
+    words = r"no column '{}', must have it to be judged on\. Pass settled applications"
+    with pytest.raises(ValueError, match=words.format("application_id', 'applied_at")):
+        unseen_rows(drawn(n=50), {})
+    with pytest.raises(ValueError, match=words.format("loan_amount")):
+        earns_as_much(drawn(n=50).drop(columns="loan_amount"), np.full(50, 0.1), None, POLICY)
+
+
+def test_nothing_promised_is_told_in_figures_that_can_be_read():
+    """A model that says 0 for everybody: refused, in less than 200 characters."""
+    rows = drawn()
+    found = calibrated(rows[TARGET], np.zeros(len(rows)), POLICY)
+    assert not found.passed
+    assert len(found.evidence) < 200
+    assert found.value < 1e5
+
+
 def test_baseline_and_champion_are_judged_with_intervals():
     """A ranking by chance does not beat the baseline; the same model is never worse than itself."""
     rows = drawn()

@@ -102,7 +102,7 @@ def test_a_small_group_may_still_be_far_from_its_promise(rows):
 def test_nobody_is_refused_for_one_person_with_a_rare_word(rate):
     """50 words that one applicant each wrote: the right probabilities pass in all of 15 holdouts.
 
-    With Wilson's interval a third (rate 0.05) and a sixth were refused. Alone and against a champion.
+    Alone and against a champion. With Wilson's interval a third (rate 0.05) and a sixth did not.
     """
     assert refused_for_rare_words(rate, 50, 15) == (0.0, 0.0)
 
@@ -145,7 +145,7 @@ def test_missing_outcomes_and_columns_are_no_evidence(rows):
     """Both raise, which the gate turns into a refusal under the check's name."""
     with pytest.raises(ValueError, match="an outcome is missing"):
         fair_to_groups(rows.assign(default=np.nan), truth(rows), None, POLICY)
-    with pytest.raises(KeyError, match="age"):
+    with pytest.raises(ValueError, match="the rows have no column 'age', must have it"):
         fair_to_groups(rows.drop(columns="age"), truth(rows), None, POLICY)
 
 
