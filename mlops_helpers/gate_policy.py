@@ -66,6 +66,9 @@ class GatePolicy:
     cutoff: applications are approved below it; None: the break-even point of `costs`.
     max_megabytes, max_milliseconds: size of the model file, time to score one application.
     costs: what a repaid dollar earns and a defaulted one loses.
+
+    Each limit has a widest value beyond which its check would let nearly everything through (a
+    factor of 10, $1,000 an application, a minute); ValueError names it.
     """
 
     margin: float = 0.02
@@ -84,15 +87,15 @@ class GatePolicy:
         """Refuse limits that let everything or nothing through."""
         _within("margin", self.margin, 0, 0.5, "the AUC that may be lost")
         _within("segment_margin", self.segment_margin, 0, 0.5, "the AUC a group may lose")
-        _within("level", self.level, 1, math.inf, "a factor above 1", open_low=True)
-        _within("slope_low", self.slope_low, 0, 1, "a slope below 1", open_low=True)
-        _within("slope_high", self.slope_high, 1, math.inf, "a slope above 1", open_low=True)
+        _within("level", self.level, 1, 10, "a factor", open_low=True)
+        _within("slope_low", self.slope_low, 0.1, 1, "a slope")
+        _within("slope_high", self.slope_high, 1, 10, "a slope", open_low=True)
         _within("slope_reach", self.slope_reach, 0, 1, "half a width", open_low=True)
-        _within("profit_margin", self.profit_margin, 0, math.inf, "dollars per application")
+        _within("profit_margin", self.profit_margin, 0, 1000, "dollars per application")
         if self.cutoff is not None:
             _within("cutoff", self.cutoff, 0, 1, "a probability", open_low=True)
-        _within("max_megabytes", self.max_megabytes, 0, math.inf, "megabytes", open_low=True)
-        _within("max_milliseconds", self.max_milliseconds, 0, math.inf, "a time", open_low=True)
+        _within("max_megabytes", self.max_megabytes, 0, 10_000, "a size", open_low=True)
+        _within("max_milliseconds", self.max_milliseconds, 0, 60_000, "a time", open_low=True)
         if not isinstance(self.costs, CostModel):
             raise TypeError(
                 f"costs is a {type(self.costs).__name__}, must be a business.CostModel. "
@@ -113,5 +116,7 @@ def _within(
     if number and low <= value < high and not (open_low and value == low):
         return
     lower = f"above {low:g}" if open_low else f"from {low:g}"
-    upper = "" if math.isinf(high) else f" to below {high:g}"
-    raise ValueError(f"{name} is {value!r}, must be {what}: {lower}{upper}.")
+    raise ValueError(
+        f"{name} is {value!r}, must be {what} {lower} to below {high:,g}. "
+        f"Leave it out for {GatePolicy.__dataclass_fields__[name].default!r}."
+    )

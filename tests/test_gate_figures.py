@@ -196,7 +196,7 @@ def test_the_policy_moves_the_cut_off_and_the_costs():
     rows = drawn()
     risk = np.clip(answers(scaled(1), rows), 0, 0.98)
     assert earns_as_much(rows, 1 - risk, risk, GatePolicy(cutoff=0.999)).value == 0.0
-    assert earns_as_much(rows, 1 - risk, risk, GatePolicy(profit_margin=5000.0)).passed
+    assert earns_as_much(rows, 1 - risk, risk, GatePolicy(profit_margin=999.0)).passed
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
@@ -44,14 +45,31 @@ def test_every_limit_must_be_a_number_that_can_be(name, value):
         ("slope_reach", 1.0),
         ("cutoff", 0.0),
         ("cutoff", 1.0),
+        ("level", 10),
+        ("level", 1e308),
+        ("slope_low", 1e-300),
+        ("slope_high", 1e308),
+        ("profit_margin", 1000.0),
+        ("profit_margin", 1e308),
+        ("max_megabytes", 1e308),
+        ("max_milliseconds", 1e308),
         ("max_megabytes", 0.0),
         ("max_milliseconds", 0.0),
     ],
 )
 def test_limits_that_let_all_or_none_through_are_refused(name, value):
     """The first value that makes a check pointless is outside."""
-    with pytest.raises(ValueError, match=f"{name} is {value}, must be"):
+    with pytest.raises(ValueError, match=re.escape(f"{name} is {value}, must be")):
         replace(GatePolicy(), **{name: value})
+
+
+def test_the_refusal_of_a_limit_is_one_clear_sentence_and_a_way_out():
+    """Name, value, rule, way out; no word twice."""
+    with pytest.raises(ValueError, match=r"^level is") as refused:
+        GatePolicy(level=1.0)
+    assert str(refused.value) == (
+        "level is 1.0, must be a factor above 1 to below 10. Leave it out for 2.0."
+    )
 
 
 def test_without_margins_a_policy_is_strict_and_allowed():
