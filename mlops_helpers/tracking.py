@@ -11,8 +11,10 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
@@ -26,6 +28,7 @@ from mlops_helpers.comparing import all_runs, compare_runs
 from mlops_helpers.data import Split
 from mlops_helpers.evidence import Figure, standard_tables
 from mlops_helpers.model_files import read_model, types_to_vouch
+from mlops_helpers.plots.base import png
 from mlops_helpers.profiles import data_profile
 from mlops_helpers.provenance import (
     checked_tags,
@@ -233,14 +236,16 @@ def _log_evidence(
     }
     for name, table in tables.items():
         client.log_text(run_id, table.to_csv(index=False), f"tables/{name}.csv")
-    for name, figure in figures.items():
-        if name not in tables:
-            raise LookupError(
-                f"the figure {name!r} computes nothing and no table has its name; there are "
-                f"{sorted(tables)}. Give it a compute."
-            )
-        drawn = figure.draw(tables[name])
-        client.log_figure(run_id, getattr(drawn, "figure", drawn), f"figures/{name}.png")
+    if unknown := sorted(figures.keys() - tables.keys()):
+        raise LookupError(
+            f"the figure {unknown[0]!r} computes nothing and no table has its name; there are "
+            f"{sorted(tables)}. Give it a compute."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        for name, figure in figures.items():
+            path = Path(folder) / f"{name}.png"
+            path.write_bytes(png(figure.draw(tables[name])))
+            client.log_artifact(run_id, str(path), "figures")
 
 
 def _logged_model(client: MlflowClient, run: Run, tracking_uri: str) -> LoggedModel:

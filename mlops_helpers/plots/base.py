@@ -6,12 +6,14 @@ and shows nothing until `show` is called.
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -57,6 +59,16 @@ def axes(ax: Axes | None, *, height: float = 3.9, width: float = 7.6) -> Axes:
     ax.tick_params(labelsize=TICK, color=GREY)
     ax.set_axisbelow(True)
     return ax
+
+
+def png(ax_or_fig: Axes | Figure) -> bytes:
+    """A picture as the bytes of a PNG file, laid out and drawn once.
+
+    `Figure.savefig` draws the same pixels, but twice: once only to find out the layout.
+    """
+    raw = io.BytesIO()
+    FigureCanvasAgg(figure_of(ax_or_fig)).print_png(raw)
+    return raw.getvalue()
 
 
 def need(frame: pd.DataFrame, columns: Sequence[str], figure: str) -> pd.DataFrame:
