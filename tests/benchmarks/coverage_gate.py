@@ -265,6 +265,20 @@ def approved_in_the_end(tries: int, draws: int, share: float = 0.7) -> float:
     return passed / draws
 
 
+def best_of_approved(candidates: int, draws: int) -> float:
+    """How often one of so many candidates, each worse by the margin, passes one holdout."""
+    model, passed = worse(auc, POLICY.margin), 0
+    for number in range(draws):
+        rng = np.random.default_rng([candidates, number])
+        rows = SIMULATED.draw(rng)
+        old = CHAMPION(SIMULATED, rows, rng)
+        new = (model(SIMULATED, rows, rng) for _ in range(candidates))
+        passed += any(
+            not_worse(rows["default"], old, one, margin=POLICY.margin).passed for one in new
+        )
+    return passed / draws
+
+
 def more_than_one_look(draws: int) -> None:
     """Print what happens with many small groups, with one that is off, and with many tries."""
     for rate in (0.05, 0.12):
@@ -275,8 +289,9 @@ def more_than_one_look(draws: int) -> None:
         found = refused_for_a_group(factor, 300, draws)
         print(f"300 rows promised times {factor:.2f}, refused | {found:.3f}", flush=True)
     for tries in (1, 5, 20):
-        found = approved_in_the_end(tries, draws)
-        print(f"worse by the margin, passes one of {tries} parts | {found:.3f}", flush=True)
+        parts, models = approved_in_the_end(tries, draws), best_of_approved(tries, draws)
+        print(f"worse by the margin, one of {tries} parts passes | {parts:.3f}")
+        print(f"one of {tries} such models passes | {models:.3f}", flush=True)
 
 
 if __name__ == "__main__":
