@@ -20,13 +20,17 @@ search          settings tried on the training rows, a run for each (MLflow)
 comparing       the runs of an experiment as one table (MLflow)
 sqlite_files    is this a whole database, and was it written to since?
 reopening       a database file that was replaced is opened anew (SQL)
+probing         does a PostgreSQL answer at all? (SQL)
 store_errors    what a store cannot do, in one clear sentence (MLflow)
+addresses       names and addresses that a registry can use
 locking         one writer at a time for each model
 journal         the events of a model; what was begun can be completed
+state           a registered model at one moment: versions, aliases, events
 versions        what the registry of MLflow holds about a model: files, aliases, events
 changing        a change that survives a kill, and what others did meanwhile
 loading         models with their digest checked, kept in memory (MLflow)
 subjects        what the registry shows the gate of a version
+verdicts        what is kept of a verdict of the gate, and how many came before it
 conditions      what must hold before the registry changes anything
 audit           the registry's history and status as tables
 gate            named checks before a promotion; anything missing refuses

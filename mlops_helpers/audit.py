@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mlops_helpers.changing import GATE_EVENTS, gate_words
+from mlops_helpers.gate import RowsSeen
 from mlops_helpers.journal import HISTORY, Event
 from mlops_helpers.versions import Versions
 
@@ -14,8 +15,12 @@ STATUS = ["version", "alias", "name", "auc", "low", "high", "gate", "created", "
 
 
 def history_table(events: list[Event]) -> pd.DataFrame:
-    """A row an event, oldest first, with the columns of HISTORY; its number is the index."""
-    rows = [[getattr(event, name) for name in HISTORY] for event in events]
+    """A row an event, oldest first, with the columns of HISTORY; its number is the index.
+
+    The reason of a verdict is which checks refused, on which rows, and how many verdicts about the
+    version came before.
+    """
+    rows = [[*(getattr(event, name) for name in HISTORY[:-1]), _reason(event)] for event in events]
     numbers = pd.Index([event.number for event in events], name="number", dtype="int64")
     frame = pd.DataFrame(rows, columns=HISTORY, index=numbers)
     frame["when"] = pd.to_datetime(frame["when"], utc=True, format="ISO8601").dt.as_unit("us")
@@ -28,7 +33,7 @@ def status_table(versions: Versions) -> pd.DataFrame:
     held = sorted(state.roles.items())
     rows = []
     for number, found in state.versions.items():
-        run = versions.run(found.run_id) if found.run_id else None
+        run = versions.run_of(found)  # None: made by hand, or purged since
         metrics = run.data.metrics if run else {}
         rows.append(
             {
@@ -46,3 +51,9 @@ def status_table(versions: Versions) -> pd.DataFrame:
         )
     kinds = dict.fromkeys(["auc", "low", "high"], float) | {"archived": bool}
     return pd.DataFrame(rows, columns=STATUS).astype(kinds)
+
+
+def _reason(event: Event) -> str:
+    if event.event not in GATE_EVENTS or not event.rows:
+        return event.reason
+    return "; ".join(filter(None, [event.reason, f"on {RowsSeen(**event.rows)}"]))

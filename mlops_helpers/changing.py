@@ -20,6 +20,7 @@ import pandas as pd
 
 from mlops_helpers.journal import (
     ALIASES,
+    UNREADABLE,
     Event,
     Told,
     forgotten_versions,
@@ -27,8 +28,9 @@ from mlops_helpers.journal import (
     still_to_move,
 )
 from mlops_helpers.locking import one_writer
+from mlops_helpers.state import State
 from mlops_helpers.store_errors import RegistryError, StoreError
-from mlops_helpers.versions import State, Versions
+from mlops_helpers.versions import Versions
 
 __all__ = ["GATE_EVENTS", "Change", "changing", "gate_words"]
 
@@ -171,7 +173,7 @@ class Change:
         """Copy the events that are stored with a version to the model, which outlives it."""
         tags = self.state.versions[version].tags
         for event in self.state.events:
-            if event.key in tags:
+            if event.key in tags and event.event != UNREADABLE:
                 self._write(replace(event, checks=None))
 
     def _read_back(self, event: Event) -> None:

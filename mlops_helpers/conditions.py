@@ -7,33 +7,64 @@ from collections.abc import Mapping
 from mlops_helpers.changing import GATE_EVENTS
 from mlops_helpers.gate import GateVerdict
 from mlops_helpers.journal import Told, checked_text
+from mlops_helpers.state import State
 from mlops_helpers.store_errors import RegistryError
-from mlops_helpers.versions import State
 
-__all__ = ["champions_so_far", "objection", "refuse_role", "told"]
-
-
-def champions_so_far(state: State) -> int:
-    """How often the champion has changed. A rollback counts: it brings back an old number."""
-    moving = ("promoted", "rolled back", "moved outside", "overtaken")
-    return sum(event.event in moving for event in state.events)
+__all__ = ["after_promotion", "back_to", "objection", "refuse_role", "told"]
 
 
 def objection(state: State, version: int, verdict: GateVerdict, registry: tuple[str, str]) -> str:
-    """Why a version of the registry (name, address) may not be promoted now, or nothing."""
+    """Why a version of the registry (name, address) may not be promoted now, or nothing.
+
+    What the caller holds must fit, and so must what is stored here: a verdict can be rewritten by
+    whoever holds it.
+    """
     if state.archived(version):
         return "it is archived; restore it and run the gate again"
-    if not isinstance(verdict, GateVerdict):
+    if type(verdict) is not GateVerdict:
         return f"a {type(verdict).__name__} is no verdict; pass what gate() returned"
-    champion = state.roles.get("champion")
-    if found := verdict.objection(version, champion, registry, champions_so_far(state)):
+    now = (state.roles.get("champion"), state.champions_so_far)
+    if found := verdict.objection(version, now[0], registry, now[1]):
         return found
     stored = state.last(version, *GATE_EVENTS)
     if stored is None:
         return "no verdict about it is stored here; run the gate"
     if stored.event == "gate refused":
         return f"the gate has refused it since ({stored.reason}); run the gate again"
+    if (stored.compared_with, stored.champions) != now:
+        return "the champion has changed since the verdict that is stored here; run the gate again"
+    aside = state.last(version, "archived", "restored")
+    if aside and aside.number > stored.number:
+        return f"it was {aside.event} after the gate judged it; run the gate again"
     return ""
+
+
+def back_to(state: State) -> int | None:
+    """The version that a rollback brings back: who served before, also if a hand moved the alias.
+
+    The alias `previous` says so as long as nobody moves `champion` in MLflow itself.
+    """
+    served: list[tuple[int | None, str]] = []
+    for event in state.events:
+        if event.after is not None:
+            champion = event.after.get("champion")
+            if not served or served[-1][0] != champion:
+                served.append((champion, event.event))
+    if len(served) > 1 and served[-1][1] in ("moved outside", "overtaken"):
+        before = served[-2][0]
+        known = before in state.versions and not state.archived(before)
+        return before if known else None
+    return state.roles.get("previous")
+
+
+def after_promotion(roles: Mapping[str, int], version: int) -> dict[str, int]:
+    """The aliases once `version` serves: who served is `previous`, a challenger is none now."""
+    after = {a: v for a, v in roles.items() if a == "previous" or v != version}
+    if "champion" in roles:
+        after["previous"] = roles["champion"]
+    if after.get("previous") == version:
+        del after["previous"]
+    return after | {"champion": version}
 
 
 def refuse_role(version: int, roles: Mapping[str, int], kept: tuple[str, ...], what: str) -> None:

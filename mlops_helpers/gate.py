@@ -9,8 +9,9 @@ that lets through what it could not compare is worse than none, because people t
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "Check",
     "Finding",
     "GateVerdict",
+    "RowsSeen",
     "run_checks",
     "with_extra",
 ]
@@ -42,6 +44,31 @@ class Finding:
 
 Check = Callable[[], Finding]
 FIGURES = ("value", "low", "high", "limit")
+MOST_EXTRA = 100
+LONGEST_NAME = 100
+_UNKEEPABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters and halves of characters, which not every store can keep."""
+
+
+@dataclass(frozen=True)
+class RowsSeen:
+    """Which applications a verdict was reached on, and the how-manieth it is about its version.
+
+    digest: SHA-256 (hex) of their content, n: how many.
+    earlier: verdicts about the version before this one; earlier_refused: how many refused.
+    """
+
+    digest: str = ""
+    n: int = 0
+    earlier: int = 0
+    earlier_refused: int = 0
+
+    def __str__(self) -> str:
+        """In a few words, for the history."""
+        words = f"{self.n:,} rows {self.digest[:8]}".rstrip()
+        if self.earlier:
+            words += f", {self.earlier} verdicts before, {self.earlier_refused} of them refused"
+        return words
 
 
 @dataclass(frozen=True)
@@ -52,6 +79,7 @@ class GateVerdict:
     compared_with: the champion of that moment (None: no champion).
     registry: name and address of the registry.
     champions: how often the champion had changed there; after another change it is out of date.
+    rows: on which rows, and how many verdicts came before.
     """
 
     version: int
@@ -59,6 +87,7 @@ class GateVerdict:
     findings: tuple[tuple[str, Finding], ...]
     registry: tuple[str, str] = ("", "")
     champions: int = 0
+    rows: RowsSeen = field(default_factory=RowsSeen)
 
     @property
     def passed(self) -> bool:
@@ -105,7 +134,26 @@ class GateVerdict:
 
 
 def with_extra(own: Mapping[str, Check], extra: Mapping[str, Check]) -> dict[str, Check]:
-    """All the checks; ValueError if an extra one has the name of one of the gate's own."""
+    """All the checks; ValueError if an extra one has the name of one of the gate's own.
+
+    An extra check has a name of 1 to 100 characters, and there are at most 100 of them: what they
+    find must fit into a store. TypeError unless they are a mapping from names to functions.
+    """
+    if not isinstance(extra, Mapping):
+        raise TypeError(
+            f"extra is a {type(extra).__name__}, must be a mapping from a name to a function "
+            'without arguments that returns a Finding: {"earns money": my_check}.'
+        )
+    for name, check in extra.items():
+        if not isinstance(name, str) or not callable(check):
+            raise TypeError(f"extra has {name!r}: {check!r:.80}, must be a name and a function.")
+        if not name.strip() or len(name) > LONGEST_NAME or _UNKEEPABLE.search(name):
+            raise ValueError(
+                f"extra has the name {name[:LONGEST_NAME]!r}, must be 1 to {LONGEST_NAME} "
+                "characters that can be printed. Rename the check."
+            )
+    if len(extra) > MOST_EXTRA:
+        raise ValueError(f"extra has {len(extra)} checks, must be at most {MOST_EXTRA}. Join some.")
     if taken := sorted(own.keys() & extra.keys()):
         raise ValueError(
             f"extra has {taken}, which the gate checks itself. Give your check another name: "
@@ -133,10 +181,22 @@ def _run(check: Check) -> Finding:
             return Finding(False, "evidence missing: the check says nothing in words")
         passed = found.passed is True or found.passed is np.True_
         plain = {key: None if figure is None else float(figure) for key, figure in figures.items()}
-        return Finding(passed, " ".join(found.evidence.split()), **plain)
+        return Finding(passed, _plain(found.evidence), **plain)
     except Exception as error:  # noqa: BLE001 - shown in the table, and refuses the promotion
-        words = " ".join(f"{type(error).__name__}: {error}".split())
-        return Finding(False, f"could not be checked: {words}")
+        return Finding(False, f"could not be checked: {_told(error)}")
+
+
+def _told(error: Exception) -> str:
+    """Kind and words of an error, also of one that fails when it is asked for its words."""
+    try:
+        return _plain(f"{type(error).__name__}: {error}")
+    except Exception:  # noqa: BLE001 - the check is refused all the same
+        return f"{type(error).__name__}, which cannot be put into words"
+
+
+def _plain(words: str) -> str:
+    """On one line, and nothing in it that a store cannot keep."""
+    return _UNKEEPABLE.sub("\ufffd", " ".join(words.split()))
 
 
 def _known(figure: object) -> bool:

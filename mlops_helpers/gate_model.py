@@ -46,21 +46,26 @@ AGAIN = 50
 
 
 def files_as_registered(facts: FileFacts) -> Finding:
-    """Is the model file the one that was recorded, of reviewed types, with nothing beside it?"""
+    """Are all the files those that were recorded, of reviewed types, with nothing beside them?"""
     faults = []
-    if not facts.expected_sha256:
-        faults.append("no digest was recorded for the model file")
-    elif facts.expected_sha256 != facts.found_sha256:
-        faults.append("the file's digest is not the one that was recorded")
-    if "model.skops" not in facts.names:
+    if not facts.expected:
+        faults.append("no digests were recorded for its files: log and register the model again")
+    elif other := sorted(
+        name for name, found in facts.found.items() if found != facts.expected.get(name, found)
+    ):
+        faults.append(f"not the files that were recorded: {', '.join(other)}")
+    if "model.skops" not in facts.found:
         faults.append("there is no model.skops")
-    if more := sorted(set(facts.names) - EXPECTED_FILES):
+    if lost := sorted(facts.expected.keys() - facts.found.keys() - {"model.skops"}):
+        faults.append(f"files are missing: {', '.join(lost)}")
+    expected = EXPECTED_FILES & facts.expected.keys() if facts.expected else EXPECTED_FILES
+    if more := sorted(facts.found.keys() - expected):
         faults.append(f"files nobody expects: {', '.join(more)}")
     if facts.unknown_types:
         faults.append(f"types nobody reviewed: {', '.join(sorted(facts.unknown_types))}")
     if faults:
         return Finding(False, "; ".join(faults))
-    return Finding(True, f"digest as recorded, reviewed types only, {len(facts.names)} files")
+    return Finding(True, f"digests as recorded, reviewed types only, {len(facts.found)} files")
 
 
 def default_probability(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,18 +18,16 @@ __all__ = ["FileFacts", "Subject"]
 class FileFacts:
     """What lies in the folder of a stored model, found without loading any of it.
 
-    expected_sha256: hex digest of the model file that was recorded when the model was logged or
-        registered, empty if none was.
-    found_sha256: hex digest of the model file's bytes now.
+    expected: SHA-256 (hex) of each file that was recorded when the model was logged, by its path
+        below the model's folder with "/"; empty if none was recorded.
+    found: the same of every file that lies there now.
     bytes: size of the model file.
-    names: every file below the model's folder, as a path relative to it with "/".
     unknown_types: types in the model file that nobody reviewed.
     """
 
-    expected_sha256: str
-    found_sha256: str
+    expected: Mapping[str, str]
+    found: Mapping[str, str]
     bytes: int
-    names: tuple[str, ...]
     unknown_types: tuple[str, ...]
 
 

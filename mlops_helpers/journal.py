@@ -14,9 +14,11 @@ it, or with the model, where it outlives the version.
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
 import pandas as pd
@@ -25,6 +27,7 @@ __all__ = [
     "ALIASES",
     "HISTORY",
     "LONGEST",
+    "UNREADABLE",
     "Event",
     "Told",
     "checked_text",
@@ -40,6 +43,7 @@ ALIASES = ("champion", "challenger", "previous")
 HISTORY = ["event", "version", "replaced", "when", "by", "reason"]
 LONGEST = {"by": 200, "reason": 2000}
 """Characters that MLflow's tag for an event has room for: 5,000 on PostgreSQL, all in all."""
+UNREADABLE = "unreadable entry"
 _ROOM = 4900
 _PREFIX = "event."
 
@@ -54,13 +58,17 @@ class Told(TypedDict, total=False):
     after: Mapping[str, int]
     pending: bool
     checks: list[dict[str, Any]]
+    compared_with: int | None
+    champions: int
+    rows: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Event:
     """One line of the history.
 
-    before, after: the aliases around it, if it moved any. checks: the table of a gate's verdict.
+    before, after: the aliases around it, if it moved any. Of a gate's verdict: checks, its table;
+    compared_with and champions, what it was reached against; rows, what `gate.RowsSeen` says.
     """
 
     number: int
@@ -74,6 +82,9 @@ class Event:
     after: Mapping[str, int] | None = None
     pending: bool = False
     checks: list[dict[str, Any]] | None = None
+    compared_with: int | None = None
+    champions: int | None = None
+    rows: dict[str, Any] | None = None
     key: str = field(default="", compare=False)
 
     @classmethod
@@ -109,7 +120,8 @@ class Event:
 def events_in(tags: Iterable[tuple[int | None, Mapping[str, str]]]) -> list[Event]:
     """The events in some sets of tags, in order; one that was copied counts once.
 
-    Each set comes with the version that it is stored with, or None if that is the model.
+    Each set comes with the version that it is stored with, or None if that is the model. A tag that
+    somebody else wrote under such a key is an UNREADABLE event, which says nothing and comes first.
     """
     found = {
         key: (version, text)
@@ -117,14 +129,71 @@ def events_in(tags: Iterable[tuple[int | None, Mapping[str, str]]]) -> list[Even
         for key, text in some.items()
         if key.startswith(_PREFIX)
     }
-    return [_parsed(key, *found[key]) for key in sorted(found)]
+    events = [_parsed(key, *found[key]) for key in found]
+    return sorted(events, key=lambda event: (event.number, event.key))
 
 
 def _parsed(key: str, stored_with: int | None, text: str) -> Event:
-    told = {k: v for k, v in json.loads(text).items() if k in Event.__dataclass_fields__}
-    if told.get("version") is None:
-        told["version"] = stored_with
-    return Event(**told | {"number": int(key.split(".")[1]), "key": key})
+    number = re.fullmatch(rf"{re.escape(_PREFIX)}(\d{{6,12}})\.\w+", key)
+    try:
+        told = {k: v for k, v in json.loads(text).items() if k in _KINDS}
+    except (ValueError, AttributeError, RecursionError):
+        told = {}
+    if number and {"event", "when"} <= told.keys() and all(map(_fits, told, told.values())):
+        if told.get("version") is None:
+            told["version"] = stored_with
+        return Event(**told | {"number": int(number[1]), "key": key})
+    words = f"the tag {key[:80]!r} holds {text[:80]!r}: it was not written by this package"
+    return Event(0, UNREADABLE, stored_with, when="", reason=words, key=key)
+
+
+def _numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(_number(v) for v in value.values())
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+
+
+def _rows(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"digest", "n", "earlier", "earlier_refused"}
+        and isinstance(value["digest"], str)
+        and all(_number(value[name]) for name in value if name != "digest")
+    )
+
+
+def _time(value: object) -> bool:
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+_KINDS: Mapping[str, Callable[[Any], bool]] = {
+    "event": lambda value: isinstance(value, str),
+    "version": _number,
+    "when": _time,
+    "replaced": _number,
+    "by": lambda value: isinstance(value, str),
+    "reason": lambda value: isinstance(value, str),
+    "before": _numbers,
+    "after": _numbers,
+    "pending": lambda value: isinstance(value, bool),
+    "checks": lambda value: isinstance(value, list),
+    "compared_with": _number,
+    "champions": _number,
+    "rows": _rows,
+}
+"""What an event's tag may hold; another package's tag under the same name may hold anything."""
+
+
+def _fits(name: str, value: object) -> bool:
+    return value is None if value is None and name in _OPTIONAL else _KINDS[name](value)
+
+
+_OPTIONAL = {"version", "replaced", "before", "after", "checks", "compared_with", "champions"}
 
 
 def roles_after(aliases: Mapping[str, int], events: Iterable[Event]) -> dict[str, int]:
@@ -202,7 +271,12 @@ def checked_text(name: str, value: str) -> str:
 
 def moment(when: pd.Timestamp | None) -> pd.Timestamp:
     """The time to record: as given, which must carry a zone, or the clock's; in UTC."""
-    at = pd.Timestamp.now("UTC") if when is None else pd.Timestamp(when)
+    try:
+        at = pd.Timestamp.now("UTC") if when is None else pd.Timestamp(when)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"when == {when!r:.80}, must be a time such as pd.Timestamp('2024-01-31', tz='UTC')."
+        ) from error
     if at is pd.NaT or at.tzinfo is None:
         raise ValueError(f"when == {at}, must carry a time zone; use tz='UTC'.")
     return at.tz_convert("UTC")

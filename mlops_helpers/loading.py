@@ -8,9 +8,10 @@ file (see `sqlite_files`).
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -18,11 +19,26 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from sklearn.pipeline import Pipeline
 
-from mlops_helpers.model_files import ModelFileError, check_digest, read_model
-from mlops_helpers.runs import MODEL_FILE, SAMPLE_FILE
-from mlops_helpers.versions import DIGESTS, RegistryError, Versions
+from mlops_helpers.model_files import (
+    DigestError,
+    ModelFileError,
+    check_digest,
+    digests_of,
+    read_model,
+)
+from mlops_helpers.runs import MODEL_FILE, MODEL_FILES, SAMPLE_FILE
+from mlops_helpers.versions import RECORDED, RegistryError, Versions
 
-__all__ = ["KEPT", "LoadedModel", "Newest", "loaded", "logged_digests", "read_pipeline"]
+__all__ = [
+    "KEPT",
+    "LoadedModel",
+    "Newest",
+    "as_logged",
+    "changed_files",
+    "loaded",
+    "read_pipeline",
+    "recorded_files",
+]
 
 KEPT = 4
 """Models that a process keeps: champion, challenger, previous and one to look at."""
@@ -35,6 +51,7 @@ class LoadedModel:
 
     The pipeline is shared by all who loaded this version in this process. Ask it, from any thread,
     but do not change it: no `fit`, no `set_params`. Copy it first (`copy.deepcopy`) if you must.
+    `name` is the run's, empty if the run was deleted since.
     """
 
     version: int
@@ -78,7 +95,7 @@ _MODELS: Newest[LoadedModel] = Newest(KEPT)
 
 def loaded(versions: Versions, found: ModelVersion) -> LoadedModel:
     """The model of a version: from memory if this digest was read before, else from its file."""
-    digest = versions.digest(found)
+    digest = versions.recorded(found)
     key = (versions.tracking_uri, versions.name, found.version, found.run_id, digest)
     return _MODELS.get(key) or _MODELS.put(key, _read(versions, found))
 
@@ -88,30 +105,88 @@ def read_pipeline(versions: Versions, version: int) -> Pipeline:
 
     Raises ModelFileError if the file is not the one that was registered, or not to be trusted.
     """
-    digest = versions.digest(versions.get(version))
+    digest = versions.recorded(versions.get(version))
     with versions.folder(version) as folder:
         return read_model(folder / MODEL_FILE, sha256=digest)
 
 
-def logged_digests(versions: Versions, run: Run, address: str) -> dict[str, str]:
-    """The digests of model file (at `address`) and sample that a run recorded, compared with both.
+def as_logged(versions: Versions, run: Run, address: str) -> dict[str, str]:
+    """What a run recorded (RECORDED), once the model's files (at `address`) and the sample agree.
 
-    RegistryError if it recorded none, DigestError if a file is another one now.
+    RegistryError if it did not record all of it, or says otherwise elsewhere; ModelFileError if a
+    file is another one now.
     """
-    tags = run.data.tags
-    if missing := [name for name in DIGESTS if not tags.get(name)]:
+    tags, run_id = run.data.tags, run.info.run_id
+    if missing := [name for name in RECORDED if not tags.get(name)]:
         raise RegistryError(
-            f"run {run.info.run_id} has no {' and no '.join(missing)}, so nobody can say whether "
+            f"run {run_id} has no {' and no '.join(missing)}, so nobody can say whether "
             "its files are what was logged. Train it again with train_and_log."
         )
     with versions.files(address) as folder:
         if not (folder / MODEL_FILE).is_file():
-            raise ModelFileError(f"run {run.info.run_id} has no {MODEL_FILE}. Train it again.")
-        check_digest((folder / MODEL_FILE).read_bytes(), MODEL_FILE, tags["model_sha256"])
-    check_digest(versions.sample_bytes(run), SAMPLE_FILE, tags["sample_sha256"])
-    return {name: tags[name] for name in DIGESTS}
+            raise ModelFileError(f"run {run_id} has no {MODEL_FILE}. Train it again.")
+        data = (folder / MODEL_FILE).read_bytes()
+        check_digest(data, MODEL_FILE, tags["model_sha256"], was="logged")
+        if words := _difference(_parsed(tags[MODEL_FILES]), digests_of(folder)):
+            raise DigestError(f"the model of run {run_id} is not as it was logged: {words}")
+    check_digest(versions.sample_bytes(run), SAMPLE_FILE, tags["sample_sha256"], was="logged")
+    _check_training_rows(run)
+    return {name: tags[name] for name in RECORDED}
+
+
+def changed_files(versions: Versions, version: int) -> str:
+    """How the files of a version differ from those it was registered with, or nothing."""
+    try:
+        expected = recorded_files(versions, version)
+        with versions.folder(version) as folder:
+            return _difference(expected, digests_of(folder))
+    except ModelFileError as error:
+        return str(error)
+
+
+def recorded_files(versions: Versions, version: int) -> dict[str, str]:
+    """The digests of its files that a version was registered with; RegistryError if none were."""
+    found = versions.get(version)
+    files = _parsed(versions.recorded(found, MODEL_FILES))
+    return files | {MODEL_FILE: versions.recorded(found)}
+
+
+def _difference(expected: Mapping[str, str], found: Mapping[str, str]) -> str:
+    names = sorted(
+        name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+    )
+    return f"{', '.join(names)} changed, or came or went. Restore the files." if names else ""
+
+
+def _parsed(text: str) -> dict[str, str]:
+    """Names and digests in a tag; RegistryError if it holds something else."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        raise RegistryError(
+            f"the tag {MODEL_FILES} holds {text[:40]!r}, must be digests by file name, as JSON. "
+            "Train and log the model again."
+        )
+    return found
+
+
+def _check_training_rows(run: Run) -> None:
+    """The tag `train_until` must say what the run's record of its data says, which stays."""
+    told = run.data.tags["train_until"]
+    inputs = run.inputs.dataset_inputs if run.inputs else []
+    for part in inputs:
+        if any((tag.key, tag.value) == ("mlflow.data.context", "train") for tag in part.tags):
+            until = json.loads(part.dataset.profile).get("applied_until")
+            if until != told:
+                raise RegistryError(
+                    f"run {run.info.run_id} says train_until == {told!r}, but the rows it logged "
+                    f"reach to {until}. Somebody changed the tag: train it again."
+                )
 
 
 def _read(versions: Versions, found: ModelVersion) -> LoadedModel:
-    number, run = int(found.version), versions.run(found.run_id)
-    return LoadedModel(number, read_pipeline(versions, number), run.info.run_name, run.info.run_id)
+    number, run = int(found.version), versions.run_of(found)
+    name = run.info.run_name if run else ""
+    return LoadedModel(number, read_pipeline(versions, number), name, found.run_id)

@@ -32,6 +32,7 @@ __all__ = [
     "ModelFileError",
     "UntrustedTypeError",
     "check_digest",
+    "digests_of",
     "read_model",
     "sha256_of",
     "types_to_vouch",
@@ -94,12 +95,27 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def check_digest(data: bytes, name: str, sha256: str) -> None:
-    """DigestError unless the SHA-256 (hex) of `data`, the content of file `name`, is `sha256`."""
+def digests_of(folder: Path) -> dict[str, str]:
+    """SHA-256 (hex) of every file below `folder`, by its path there with "/", sorted.
+
+    A link that leads to no file is there as well, with an empty digest.
+    """
+    found = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    pairs = ((path.relative_to(folder).as_posix(), path) for path in found)
+    return {
+        name: sha256_of(path.read_bytes()) if path.is_file() else "" for name, path in sorted(pairs)
+    }
+
+
+def check_digest(data: bytes, name: str, sha256: str, *, was: str = "registered") -> None:
+    """DigestError unless the SHA-256 (hex) of `data`, the content of file `name`, is `sha256`.
+
+    `was` is what was done with the file when the digest was taken.
+    """
     found = sha256_of(data)
     if not hmac.compare_digest(found, sha256.lower()):
         raise DigestError(
-            f"{name} is not the file that was registered: its SHA-256 is {found[:12]}…, must be "
+            f"{name} is not the file that was {was}: its SHA-256 is {found[:12]}…, must be "
             f"{sha256[:12]}…. Nothing of it was loaded. Find out who changed it, and restore it "
             "from a copy."
         )

@@ -11,23 +11,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import pandas as pd
 
 from mlops_helpers.audit import history_table, status_table
 from mlops_helpers.changing import Change, changing
-from mlops_helpers.conditions import champions_so_far, objection, refuse_role, told
-from mlops_helpers.gate import Check, Finding, GateVerdict, run_checks, with_extra
+from mlops_helpers.conditions import after_promotion, back_to, objection, refuse_role, told
+from mlops_helpers.gate import Check, GateVerdict, run_checks, with_extra
 from mlops_helpers.gate_checks import standard_checks
-from mlops_helpers.gate_model import reproduces
 from mlops_helpers.gate_policy import GatePolicy
-from mlops_helpers.journal import ALIASES, LONGEST
-from mlops_helpers.loading import KEPT, LoadedModel, Newest, loaded, logged_digests
+from mlops_helpers.journal import ALIASES
+from mlops_helpers.loading import KEPT, LoadedModel, Newest, as_logged, changed_files, loaded
+from mlops_helpers.runs import run_id_of
 from mlops_helpers.sqlite_files import Stamp
 from mlops_helpers.store_errors import StoreError
-from mlops_helpers.subjects import subject_of
+from mlops_helpers.subjects import replays, subject_of
 from mlops_helpers.tracking import TrainedRun
+from mlops_helpers.verdicts import keep, rows_seen
 from mlops_helpers.versions import (
     RegistryError,
     UnknownModelError,
@@ -68,18 +68,18 @@ class Registry:
     def register(self, run: TrainedRun | str, *, when: pd.Timestamp | None = None) -> int:
         """The version made from a run (or its id); the version it has already, if it has one.
 
-        Records the digests of the model file and of the sample with the version. Raises
-        RegistryError if the run logged no model or no digests, and ModelFileError if a file is not
-        the one that the run logged.
+        Records with the version the digests of the model's files and of the sample, and when the
+        training rows end. Raises RegistryError if the run logged no model or no digests, and
+        ModelFileError if a file is not the one that the run logged.
         """
-        run_id = run if isinstance(run, str) else run.run_id
+        run_id = run_id_of(run)
         with changing(self._versions, when=moment(when)) as change:
             for number, known in change.state.versions.items():
                 if known.run_id == run_id:
                     return number
             found = self._versions.run(run_id)
             logged = self._versions.logged_by(found)
-            tags = logged_digests(self._versions, found, logged.artifact_location)
+            tags = as_logged(self._versions, found, logged.artifact_location)
             return change.add(run_id, logged.artifact_location, logged.model_id, tags)
 
     def gate(
@@ -97,9 +97,11 @@ class Registry:
         then those of `extra` (a name and a function that returns a `gate.Finding`). The verdict is
         stored with the version and in the history, whatever it is. It holds until the champion
         changes or the version is judged again. Raises ValueError for an extra check that has the
-        name of one of the gate's own.
+        name of one of the gate's own, and TypeError for a policy or extra of another kind.
         """
         at, number = moment(when), checked_number(version)
+        if not isinstance(policy or GatePolicy(), GatePolicy):
+            raise TypeError(f"policy is a {type(policy).__name__}, must be a GatePolicy.")
         with self._change(number, at) as change:
             state = change.state
         champion = state.roles.get("champion")
@@ -108,11 +110,10 @@ class Registry:
         )
         own = standard_checks(candidate, holder, rows, policy or GatePolicy())
         findings = run_checks(with_extra(own, extra or {}))
-        verdict = GateVerdict(number, champion, findings, self._address, champions_so_far(state))
-        event = "gate passed" if verdict.passed else "gate refused"
+        so_far, seen = state.champions_so_far, rows_seen(rows)
+        verdict = GateVerdict(number, champion, findings, self._address, so_far, seen)
         with self._change(number, at) as change:
-            reason = ", ".join(verdict.refused_by)
-            change.mark(event, number, reason=reason, checks=_records(verdict.checks))
+            verdict = keep(change, verdict)
         self._versions.state()  # kept for the promotion, which comes next
         return verdict
 
@@ -128,8 +129,9 @@ class Registry:
         """Make a version the champion; the champion of before becomes `previous`.
 
         Raises PromotionRefused unless `verdict` is a passed one, for this version of this registry,
-        the gate has not judged otherwise since, the version is not archived, and the champion has
-        not changed. Promoting the champion again changes nothing.
+        the gate has not judged otherwise since, the version was not archived since, the champion
+        has not changed, and the files are those that were registered: they are read once more.
+        Promoting the champion again changes nothing.
         """
         note = told(by, reason)
         with self._change(version, when) as change:
@@ -137,14 +139,13 @@ class Registry:
             champion = roles.get("champion")
             if champion == version:
                 return
-            if refusal := objection(change.state, version, verdict, self._address):
+            refusal = objection(change.state, version, verdict, self._address)
+            if refusal := refusal or changed_files(self._versions, version):
                 change.note("promotion refused", version, **note | {"reason": refusal})
                 raise PromotionRefused(f"version {version} of {self.name} stays out: {refusal}")
-            after = {a: v for a, v in roles.items() if (a, v) != ("challenger", version)}
-            after |= {"champion": version} | ({} if champion is None else {"previous": champion})
-            if after.get("previous") == version:
-                del after["previous"]
-            change.move("promoted", version, after, replaced=champion, **note)
+            change.move(
+                "promoted", version, after_promotion(roles, version), replaced=champion, **note
+            )
 
     def challenge(
         self, version: int, *, reason: str = "", by: str = "", when: pd.Timestamp | None = None
@@ -167,6 +168,9 @@ class Registry:
     def rollback(self, *, reason: str, by: str = "", when: pd.Timestamp | None = None) -> int:
         """Make the version of before champion again and return it; the alias `previous` is gone.
 
+        That is who served before, also if the champion was moved in MLflow itself since. If it is
+        the challenger it is so no longer.
+
         The restored version is read first, digest and types checked, and must reproduce its stored
         predictions: a rollback that cannot serve is refused and changes nothing. Raises
         RegistryError if there is no previous version, and ValueError without a reason.
@@ -174,18 +178,19 @@ class Registry:
         note = told(by, reason, needed="roll back")
         with changing(self._versions, when=moment(when)) as change:
             roles = change.state.roles
-            champion, restored = roles.get("champion"), roles.get("previous")
+            champion, restored = roles.get("champion"), back_to(change.state)
             if restored is None or restored == champion:
                 raise RegistryError(
                     f"{self.name} has no previous version to roll back to (champion: {champion}). "
                     "Pass another version through the gate and promote it."
                 )
-            ((_, found),) = run_checks({"reproduces": lambda: self._replay(restored)})
+            ((_, found),) = run_checks({"reproduces": lambda: replays(self._versions, restored)})
             if not found.passed:
-                words = f"version {restored} cannot serve: {found.evidence}"
+                words = f"version {restored} cannot serve: {found.evidence}".rstrip(".")
                 change.note("rollback refused", restored, **note | {"reason": words})
                 raise RegistryError(f"{words}. The champion stays version {champion}.")
-            after = {a: v for a, v in roles.items() if a != "previous"} | {"champion": restored}
+            after = {a: v for a, v in roles.items() if a != "previous" and v != restored}
+            after |= {"champion": restored}
             change.move("rolled back", restored, after, replaced=champion, **note)
         return restored
 
@@ -212,7 +217,7 @@ class Registry:
     def restore(
         self, version: int, *, reason: str = "", by: str = "", when: pd.Timestamp | None = None
     ) -> None:
-        """Take an archived version back; it needs a verdict like any other to be promoted."""
+        """Take an archived version back; to be promoted it needs a verdict reached since."""
         note = told(by, reason)
         with self._change(version, when) as change:
             if change.state.archived(version):
@@ -285,16 +290,6 @@ class Registry:
             change.has(number)
             yield change
 
-    def _replay(self, version: int) -> Finding:
-        subject = subject_of(self._versions, version)
-        return reproduces(subject.pipeline(), *subject.sample())
-
     @property
     def _address(self) -> tuple[str, str]:
         return self.name, self.tracking_uri
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The gate's table as plain values, long words cut: MLflow's tags are not endless."""
-    records = table.astype(object).where(table.notna(), None).to_dict(orient="records")
-    return [{**row, "evidence": row["evidence"][: LONGEST["reason"]]} for row in records]

@@ -39,6 +39,7 @@ from sklearn.pipeline import Pipeline
 from mlops_helpers.candidates import checked_name
 from mlops_helpers.data import FEATURES, NUMERIC, TARGET
 from mlops_helpers.features import as_features
+from mlops_helpers.model_files import digests_of
 from mlops_helpers.provenance import PACKAGES, content_digest
 from mlops_helpers.reopening import notice_replaced_files
 
@@ -46,6 +47,7 @@ __all__ = [
     "EXPERIMENT",
     "KIND",
     "MODEL_FILE",
+    "MODEL_FILES",
     "PARENT",
     "SAMPLE_FILE",
     "SIGNATURE",
@@ -57,6 +59,7 @@ __all__ = [
     "log_model",
     "log_numbers",
     "log_sample",
+    "run_id_of",
 ]
 
 EXPERIMENT = "credit-risk"
@@ -69,6 +72,8 @@ SHOWN_AS = {"mlflow.experimentKind": "custom_model_development"}
 SAMPLE_FILE = "evidence/sample.json"
 """Artifact of a run: rows of the holdout with the probabilities the fitted pipeline gave them."""
 MODEL_FILE = "model.skops"
+MODEL_FILES = "model_files"
+"""Tag of a run, and of a version: SHA-256 (hex) of each file of its model, by name, as JSON."""
 SAMPLE_ROWS = 50
 MOST_AT_ONCE = 100  # parameters, or tags, that MLflow takes in one call
 
@@ -203,6 +208,8 @@ def log_model(
 ) -> StoredModel:
     """What `mlflow.sklearn.log_model` does, at an explicit address and without guessing.
 
+    The run's tag `model_files` gets the digests of all its files.
+
     MLflow finds out which packages a model needs by loading it in a new process, which takes
     seconds; signature and packages are known here.
     """
@@ -232,8 +239,19 @@ def log_model(
             pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
             pyfunc_predict_fn="predict_proba",
         )
-        digest = hashlib.sha256((path / MODEL_FILE).read_bytes()).hexdigest()
+        digests = digests_of(path)
         client.log_model_artifacts(logged.model_id, str(path))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-    return StoredModel(logged.model_uri, digest)
+    client.set_tag(run_id, MODEL_FILES, json.dumps(digests))
+    return StoredModel(logged.model_uri, digests[MODEL_FILE])
+
+
+def run_id_of(run: object) -> str:
+    """The id of what `train_and_log` returned, or an id as it is; TypeError for anything else."""
+    found = run if isinstance(run, str) else getattr(run, "run_id", None)
+    if not isinstance(found, str):
+        raise TypeError(
+            f"run is a {type(run).__name__}, must be what train_and_log returned, or a run's id."
+        )
+    return found

@@ -6,7 +6,7 @@ out; what it does not recognise stays what it is.
 
 How long a caller waits before the error is MLflow's decision: 20 s for an SQLite file that another
 connection keeps locked, about 15 s for an MLflow server that does not answer (four tries, see
-`runs.connect`), up to 100 s for a PostgreSQL that is down when it is first used.
+`runs.connect`), 10 s for a PostgreSQL that does not answer when it is first used (see `probing`).
 """
 
 from __future__ import annotations
@@ -76,12 +76,16 @@ TROUBLES = (
     (r"disk is full|No space left", "has no room left. Make room, then do it again"),
     (
         r"unable to open database file",
-        "cannot be opened. Does its folder exist, and may you read it?",
+        "cannot be opened. Its folder must exist, and you must be allowed to read it",
     ),
     (
         r"Max retries exceeded|Connection refused|connection failed|could not connect|timed out"
         r"|Name or service not known|server closed the connection|Failed to resolve",
-        "does not answer. Is the server running, and is the address right?",
+        "does not answer. See whether the server runs and the address is right",
+    ),
+    (
+        r"failed with error code 40[45]|<!doctype html|<html",
+        "answers, but not as an MLflow server does. Check the address",
     ),
     (r"40[13]\b.*(UNAUTH|FORBID)|Unauthorized|Forbidden", "refuses you. Check your credentials"),
 )

@@ -6,18 +6,17 @@ asked the models in memory would not see that a file has changed.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
 from mlops_helpers.gate import Finding
+from mlops_helpers.gate_model import reproduces
 from mlops_helpers.gate_subject import FileFacts, Subject
-from mlops_helpers.loading import read_pipeline
-from mlops_helpers.model_files import sha256_of, unknown_types
+from mlops_helpers.loading import read_pipeline, recorded_files
+from mlops_helpers.model_files import digests_of, sha256_of, unknown_types
 from mlops_helpers.runs import MODEL_FILE, SIGNATURE
 from mlops_helpers.versions import Versions
 
-__all__ = ["subject_of"]
+__all__ = ["replays", "subject_of"]
 
 
 def subject_of(versions: Versions, version: int) -> Subject:
@@ -33,6 +32,12 @@ def subject_of(versions: Versions, version: int) -> Subject:
     )
 
 
+def replays(versions: Versions, version: int) -> Finding:
+    """Can a version be read now, and does it give the probabilities that were stored with it?"""
+    subject = subject_of(versions, version)
+    return reproduces(subject.pipeline(), *subject.sample())
+
+
 def _contract(versions: Versions, version: int) -> Finding:
     signature = versions.signature(version)
     if signature == SIGNATURE:
@@ -46,20 +51,16 @@ def _contract(versions: Versions, version: int) -> Finding:
 
 
 def _files(versions: Versions, version: int) -> FileFacts:
-    expected = versions.get(version).tags.get("model_sha256", "")
+    expected = recorded_files(versions, version)
     with versions.folder(version) as folder:
-        names = tuple(sorted(_names(folder)))
-        data = (folder / MODEL_FILE).read_bytes() if MODEL_FILE in names else b""
-    found = sha256_of(data) if data else ""
+        found = digests_of(folder)
+        data = (folder / MODEL_FILE).read_bytes() if found.get(MODEL_FILE) else b""
     # Only of the registered file: another one's types are nothing to look into.
-    unknown = tuple(unknown_types(data, MODEL_FILE)) if data and found == expected else ()
-    return FileFacts(expected, found, len(data), names, unknown)
-
-
-def _names(folder: Path) -> list[str]:
-    found = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-    return [path.relative_to(folder).as_posix() for path in found]
+    known = bool(data) and sha256_of(data) == expected[MODEL_FILE]
+    unknown = tuple(unknown_types(data, MODEL_FILE)) if known else ()
+    return FileFacts(expected, found, len(data), unknown)
 
 
 def _trained_until(versions: Versions, version: int) -> pd.Timestamp:
-    return pd.Timestamp(versions.run_of(version).data.tags["train_until"])
+    """As it was registered: what the run says now may have been changed since."""
+    return pd.Timestamp(versions.recorded(versions.get(version), "train_until"))

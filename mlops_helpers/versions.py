@@ -9,10 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import operator
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -21,10 +19,13 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 
+from mlops_helpers.addresses import checked_address, checked_name
 from mlops_helpers.journal import ALIASES, HISTORY, Event, events_in, moment, roles_after
 from mlops_helpers.model_files import ModelFileError, check_digest
-from mlops_helpers.runs import SAMPLE_FILE, artifact_folder, connect
+from mlops_helpers.probing import reach
+from mlops_helpers.runs import MODEL_FILES, SAMPLE_FILE, artifact_folder, connect
 from mlops_helpers.sqlite_files import Stamp, changed_stamp, database_path, no_stray_folders
+from mlops_helpers.state import State
 from mlops_helpers.store_errors import (
     Guarded,
     RegistryError,
@@ -35,8 +36,8 @@ from mlops_helpers.store_errors import (
 )
 
 __all__ = [
-    "DIGESTS",
     "HISTORY",
+    "RECORDED",
     "RegistryError",
     "State",
     "UnknownModelError",
@@ -44,58 +45,29 @@ __all__ = [
     "moment",
 ]
 
-DIGESTS = ("model_sha256", "sample_sha256")
-"""Tags of a run and of the version made from it: SHA-256 (hex) of the model file and the sample."""
+TOO_MANY = 2**31
+"""A version's number is below it: databases keep it in 32 bits."""
+RECORDED = ("model_sha256", MODEL_FILES, "sample_sha256", "train_until")
+"""Tags of a run that the version made from it gets: what counts is what they were then.
 
-
-@dataclass(frozen=True)
-class State:
-    """A registered model at one moment.
-
-    versions: by number, without those deleted. aliases: as MLflow has them. events: all, in order.
-    """
-
-    versions: dict[int, ModelVersion]
-    aliases: dict[str, int]
-    events: list[Event]
-
-    @property
-    def roles(self) -> dict[str, int]:
-        """Who has which alias, a change that is journalled and not yet completed included."""
-        return roles_after(self.aliases, self.events)
-
-    def last(self, version: int, *kinds: str) -> Event | None:
-        """The last event of these kinds about a version."""
-        told = (e for e in reversed(self.events) if e.version == version and e.event in kinds)
-        return next(told, None)
-
-    def archived(self, version: int) -> bool:
-        """Was the version archived, and not restored since?"""
-        last = self.last(version, "archived", "restored")
-        return last is not None and last.event == "archived"
+SHA-256 (hex) of the model file, of all files of the model, and of the sample; and when the last
+application that it was trained on was made.
+"""
 
 
 class Versions:
     """The versions, aliases, files and events of the registered model `name`; made if missing."""
 
     def __init__(self, tracking_uri: str, name: str) -> None:
-        """Raises RegistryError for a name MLflow cannot hold, StoreError for a store it cannot use.
-
-        MLflow takes neither slash nor colon, and a database 256 characters. Quotes end its search
-        expressions. Letters of any script are letters.
-        """
-        if not isinstance(name, str) or not re.fullmatch(r"\w(?:[\w .()-]{0,248}[\w.()-])?", name):
-            shown = name if len(str(name)) <= 80 else f"{str(name)[:80]}… ({len(name)} characters)"
-            raise RegistryError(
-                f"name == {shown!r}: must be 1 to 250 letters, digits, spaces or ._()-, begin with "
-                "a letter or digit and not end with a space. Choose another name."
-            )
+        """RegistryError for a name or address that is none, StoreError for a store that fails."""
+        name, tracking_uri = checked_name(name), checked_address(tracking_uri)
         self.name, self.tracking_uri = name, tracking_uri
         self.database: Path | None = database_path(tracking_uri)
         self._known: tuple[Stamp, State] | None = None
         check_file(tracking_uri)
         with no_stray_folders(tracking_uri):
             with explained(tracking_uri):
+                reach(tracking_uri)
                 self.client = Guarded(connect(tracking_uri), tracking_uri)
             try:
                 self.model()
@@ -147,11 +119,12 @@ class Versions:
     def get(self, version: int) -> ModelVersion:
         """One version; UnknownModelError names the nearest one if it does not exist."""
         number = checked_number(version)
-        try:
-            return self.client.get_model_version(self.name, str(number))
-        except MlflowException as error:
-            if not gone(error):
-                raise
+        if 0 < number < TOO_MANY:
+            try:
+                return self.client.get_model_version(self.name, str(number))
+            except MlflowException as error:
+                if not gone(error):
+                    raise
         raise self.unknown(number, [int(found.version) for found in self.all()])
 
     def unknown(self, version: int, known: list[int]) -> UnknownModelError:
@@ -169,9 +142,14 @@ class Versions:
         except UnknownModelError as error:
             raise UnknownModelError(f"{error}{self._near_run(run_id)}") from error
 
-    def run_of(self, version: int) -> Run:
-        """The training run that a version was made from."""
-        return self.run(self.get(version).run_id)
+    def run_of(self, version: ModelVersion) -> Run | None:
+        """The training run that a version was made from; None if it was deleted for good."""
+        try:
+            return self.client.get_run(version.run_id) if version.run_id else None
+        except MlflowException as error:
+            if not gone(error):
+                raise
+            return None
 
     def logged_by(self, run: Run) -> LoggedModel:
         """The model that a run logged last."""
@@ -180,15 +158,24 @@ class Versions:
             raise RegistryError(
                 f"run {run.info.run_id} logged no model. Train it with train_and_log."
             )
-        return self.client.get_logged_model(outputs[-1].model_id)
+        try:
+            return self.client.get_logged_model(outputs[-1].model_id)
+        except MlflowException as error:
+            if not gone(error):
+                raise
+            raise RegistryError(
+                f"the model {outputs[-1].model_id}, which run {run.info.run_id} logged, was "
+                "deleted. Train it again with train_and_log."
+            ) from error
 
-    def digest(self, version: ModelVersion, which: str = "model_sha256") -> str:
-        """The digest that a version was registered with; RegistryError if it has none."""
+    def recorded(self, version: ModelVersion, which: str = "model_sha256") -> str:
+        """One of RECORDED, as the version was registered with it; RegistryError if it was not."""
         if found := version.tags.get(which):
             return found
         raise RegistryError(
-            f"version {version.version} of {self.name} has no {which}: it was not made by "
-            "Registry.register, so nobody knows which file is meant. Register its run."
+            f"version {version.version} of {self.name} has no {which}: it was not made by this "
+            "version of Registry.register, so nobody knows what is meant. Register its run, and if "
+            "that has none either, train and log it again."
         )
 
     @contextmanager
@@ -226,7 +213,7 @@ class Versions:
         """
         found = self.get(version)
         data = self.sample_bytes(self.run(found.run_id))
-        check_digest(data, SAMPLE_FILE, self.digest(found, "sample_sha256"))
+        check_digest(data, SAMPLE_FILE, self.recorded(found, "sample_sha256"))
         stored = json.loads(data)
         return pd.DataFrame(stored["features"]), stored["probability"]
 

@@ -47,7 +47,15 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "SQL": (
         {"sqlalchemy", "psycopg"},
-        {"predictions", "tables", "sql_frames", "log_summaries", "log_outcomes", "reopening"},
+        {
+            "predictions",
+            "tables",
+            "sql_frames",
+            "log_summaries",
+            "log_outcomes",
+            "reopening",
+            "probing",
+        },
     ),
     "figures": ({"matplotlib", "seaborn", "PIL"}, {"plots.*", "dashboard.panels"}),
     "widgets": ({"ipywidgets"}, {"dashboard.controls"}),

@@ -310,7 +310,7 @@ def test_a_file_cut_short_refuses_whatever_needs_the_model(split, fitted, tmp_pa
         fitted,
         split,
         pipeline=lambda: read_model(path),
-        files=lambda: replace(FILES, found_sha256="0" * 64, bytes=5000),
+        files=lambda: replace(FILES, found={"model.skops": "0" * 64}, bytes=5000),
     )
     verdict = judged(damaged, None, split.holdout)
     assert sorted(verdict.refused_by) == sorted(["file audit", *ON_MODEL])

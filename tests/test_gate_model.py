@@ -18,7 +18,7 @@ from mlops_helpers.gate_model import (
     small_and_quick,
 )
 from mlops_helpers.gate_policy import GatePolicy
-from tests.subjects import FILES
+from tests.subjects import DIGEST, FILES
 
 ROWS = pd.DataFrame({"a": [0.1, 0.2, 0.3], "b": [0.3, 0.1, 0.1]})
 
@@ -49,17 +49,31 @@ def asked(model, rows):
     return gives_probabilities(model, rows, lambda: default_probability(model, rows))
 
 
+def lies(**files):
+    """What to change for these files to lie there beside or in the place of the others."""
+    return {"found": {**FILES.found, **files}}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"found_sha256": "00" * 32}, "digest is not the one that was recorded"),
-        ({"found_sha256": ""}, "digest is not the one that was recorded"),
-        ({"expected_sha256": ""}, "no digest was recorded"),
-        ({"expected_sha256": "", "found_sha256": ""}, "no digest was recorded"),
-        ({"names": (*FILES.names, "model.pkl")}, "files nobody expects: model.pkl"),
-        ({"names": (*FILES.names, "code/hook.py")}, "files nobody expects: code/hook.py"),
-        ({"names": ("MLmodel",)}, "there is no model.skops"),
-        ({"names": ("MLmodel", "old/model.skops")}, "there is no model.skops"),
+        (lies(**{"model.skops": "00" * 32}), "not the files that were recorded: model.skops"),
+        (lies(**{"MLmodel": "00" * 32}), "not the files that were recorded: MLmodel"),
+        (lies(**{"requirements.txt": "", "conda.yaml": ""}), "conda.yaml, requirements.txt"),
+        ({"expected": {}}, "no digests were recorded for its files: log and register the model"),
+        ({"expected": {}, "found": {}}, "no digests were recorded"),
+        (lies(**{"model.pkl": DIGEST}), "files nobody expects: model.pkl"),
+        (
+            {
+                **lies(**{"code/hook.py": DIGEST}),
+                "expected": {**FILES.found, "code/hook.py": DIGEST},
+            },
+            "files nobody expects: code/hook.py",
+        ),
+        ({"found": {"MLmodel": DIGEST}}, "there is no model.skops"),
+        ({"found": {"model.skops": DIGEST}}, "files are missing: MLmodel, conda.yaml"),
+        ({"found": {"MLmodel": DIGEST, "old/model.skops": DIGEST}}, "there is no model.skops"),
+        ({"expected": {"model.skops": DIGEST}}, "files nobody expects: MLmodel, conda.yaml"),
         ({"unknown_types": ("os.system",)}, "types nobody reviewed: os.system"),
     ],
 )
@@ -72,7 +86,7 @@ def test_a_file_that_is_not_as_registered_is_refused(change, words):
 
 def test_every_fault_of_the_files_is_told():
     """Two faults, two messages; a sound folder passes."""
-    both = replace(FILES, expected_sha256="", unknown_types=("os.system",))
+    both = replace(FILES, expected={}, unknown_types=("os.system",))
     assert files_as_registered(both).evidence.count(";") == 1
     assert files_as_registered(FILES).passed is True
 

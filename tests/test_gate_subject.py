@@ -25,7 +25,7 @@ def test_building_the_checks_asks_for_nothing():
     assert len(checks) == 11
 
 
-@pytest.mark.parametrize("record", [LAZY, FileFacts("", "", 0, (), ())])
+@pytest.mark.parametrize("record", [LAZY, FileFacts({}, {}, 0, ())])
 def test_what_was_found_cannot_be_changed(record):
     """Both records are frozen."""
     with pytest.raises(FrozenInstanceError):

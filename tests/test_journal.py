@@ -9,6 +9,7 @@ import pytest
 
 from mlops_helpers.journal import (
     LONGEST,
+    UNREADABLE,
     Event,
     checked_text,
     events_in,
@@ -49,6 +50,40 @@ def test_an_event_without_a_version_is_about_what_it_is_stored_with():
     told = event(kind="registered", version=None)
     (found,) = events_in([(7, {told.key: told.text()})])
     assert found.version == 7
+
+
+GOOD = {"event": "promoted", "when": WHEN.isoformat(), "version": 2}
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("event.x", json.dumps(GOOD)),
+        ("event.000001", json.dumps(GOOD)),
+        ("event.999999999999999999999.ab", json.dumps(GOOD)),
+        ("event.000001.ab", "hi"),
+        ("event.000001.ab", "[" * 100_000),
+        ("event.000001.ab", "[]"),
+        ("event.000001.ab", "{}"),
+        *(
+            ("event.000001.ab", json.dumps(GOOD | wrong))
+            for wrong in (
+                *({"event": None}, {"when": "soon"}, {"when": "2023-01-01"}, {"version": "2"}),
+                *({"after": {"champion": "2"}}, {"after": []}, {"pending": 1}, {"checks": "none"}),
+                *({"reason": 7}, {"replaced": 1.5}, {"champions": True}, {"rows": {"n": 1}}),
+                *({"rows": None}, {"by": None}),
+            )
+        ),
+    ],
+)
+def test_what_this_package_did_not_write_is_named(key, text):
+    """It says nothing about any version, moves nothing, and counts as number 0."""
+    (found,) = events_in([(3, {key: text})])
+    assert (found.event, found.number, found.version) == (UNREADABLE, 0, 3)
+    assert (found.after, found.pending, found.when) == (None, False, "")
+    assert key[:20] in found.reason
+    good = event(5)
+    assert events_in([(3, {key: text, good.key: good.text()})])[1] == good
 
 
 def test_two_processes_that_count_the_same_number_lose_nothing():
@@ -131,6 +166,8 @@ def test_moments_are_aware_and_in_utc():
     berlin = pd.Timestamp("2023-12-01 01:00", tz="Europe/Berlin")
     assert moment(berlin).isoformat() == "2023-12-01T00:00:00+00:00"
     assert moment(None).tzinfo is not None
+    with pytest.raises(ValueError, match="when == 'nonsense', must be a time such as"):
+        moment("nonsense")
     for naive in (pd.Timestamp("2023-12-01"), pd.NaT):
         with pytest.raises(ValueError, match="must carry a time zone"):
             moment(naive)

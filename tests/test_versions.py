@@ -10,7 +10,7 @@ import pytest
 from mlops_helpers.data import FEATURES
 from mlops_helpers.model_files import DigestError, ModelFileError
 from mlops_helpers.runs import SAMPLE_FILE, SIGNATURE, connect
-from mlops_helpers.versions import DIGESTS, RegistryError, UnknownModelError, Versions
+from mlops_helpers.versions import RECORDED, RegistryError, UnknownModelError, Versions
 from tests.loans_on_record import make_record
 
 names = (f"versions {number}" for number in itertools.count())
@@ -40,7 +40,7 @@ def add(versions, record):
 
 def digests(run):
     """The tags that name the files of a run."""
-    return {name: run.data.tags[name] for name in DIGESTS}
+    return {name: run.data.tags[name] for name in RECORDED}
 
 
 def test_the_store_numbers_the_versions(versions, record):
@@ -83,7 +83,7 @@ def test_sample_and_signature_come_with_the_version(versions, record):
 def test_a_sample_that_was_rewritten_is_not_used(versions, record):
     """Probabilities made to fit another model are refused; the registered ones are read."""
     version = add(versions, record)
-    run = versions.run_of(version)
+    run = versions.run_of(versions.get(version))
     with versions.files(f"{run.info.artifact_uri}/{SAMPLE_FILE}") as path:
         kept = path.read_bytes()
         path.write_bytes(kept.replace(b"0.1", b"0.2"))
@@ -123,6 +123,32 @@ def test_a_run_without_a_model_gives_no_version(versions, record):
     with pytest.raises(RegistryError, match="logged no model"):
         versions.logged_by(empty)
     assert versions.all() == []
+
+
+def test_a_run_whose_model_was_deleted_gives_no_version(versions, record):
+    """Told in our words, with the way out."""
+    client = connect(record.tracking_uri)
+    run = versions.run(record.runs["dummy"].run_id)
+    client.delete_logged_model(versions.logged_by(run).model_id)
+    with pytest.raises(RegistryError, match=r"logged, was deleted\. Train it again"):
+        versions.logged_by(run)
+
+
+@pytest.mark.parametrize("number", [2**31, 2**70, 0, -1])
+def test_a_number_that_no_version_has_is_named(versions, record, number):
+    """Too large for any database, nothing and less: the nearest one is told."""
+    add(versions, record)
+    with pytest.raises(UnknownModelError, match=rf"version == {number} .*The nearest is 1"):
+        versions.get(number)
+
+
+@pytest.mark.parametrize("store", ["", None, "ftp://x", "file:///tmp/x", "/tmp/x", "mlflow.db"])
+def test_what_is_no_address_is_refused(store, tmp_path, monkeypatch):
+    """Before MLflow makes a folder of it, or takes the address that nobody meant."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RegistryError, match="must be a database or a server: sqlite:"):
+        Versions(store, "credit")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_does_not_exist_is_named(versions):
