@@ -598,7 +598,9 @@ def test_a_table_of_sentences_is_aligned_to_the_left(monkeypatch):
         ("left", "why"), ("right", "n"), ("left", "&lt;td&gt;because"), ("right", "1"),
         ("left", "so"), ("right", "2"),
     ]  # fmt: skip
-    assert "because" in shown[0]["text/plain"]
+    lines = shown[0]["text/plain"].splitlines()
+    assert [line.split()[0] for line in lines] == ["why", "<td>because", "so"]
+    assert len({len(line) for line in lines}) == 1, "the sentences are padded, not pushed"
 
 
 def test_drawing_needs_no_pyplot_and_switches_no_backend():

@@ -100,4 +100,10 @@ def show_table(frame: pd.DataFrame) -> None:
     aligned = re.sub(
         "<(t[hd])>", lambda cell: f'<{cell[1]} style="text-align: {next(sides)};">', page
     )
-    display({"text/html": aligned, "text/plain": frame.to_string(index=False)}, raw=True)
+    wide = {name: max(map(len, map(str, frame[name])), default=0) for name in frame.columns[text]}
+    plain = frame.to_string(
+        index=False,
+        formatters={name: f"{{!s:<{width}}}".format for name, width in wide.items()},
+        justify="left",
+    )
+    display({"text/html": aligned, "text/plain": plain}, raw=True)
