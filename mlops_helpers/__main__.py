@@ -106,13 +106,13 @@ def store(notebooks: tuple[str, ...]) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def mlflow(data: str, seed: int, outputs: str, phase: str | None, port: int) -> None:
     """Open the MLflow UI on a copy of what a finished phase has stored; Ctrl-C ends it."""
-    from mlops_helpers.browsing import LOCALHOST, find_finished, open_ui
+    from mlops_helpers.browsing import find_finished, open_ui, runs_page
     from mlops_helpers.places import WorkspaceError
 
     try:
         finished = find_finished(phase, applications=data, seed=seed, outputs=outputs)
         with open_ui(finished, port=port) as server:
-            click.echo(f"Runs and models after {finished.phase}: http://{LOCALHOST}:{port}")
+            click.echo(f"Runs after {finished.phase}: {runs_page(port)}")
             click.echo("It is a copy: what you change there is not kept. Ctrl-C ends it.")
             server.wait()
     except WorkspaceError as error:
@@ -145,6 +145,8 @@ def start() -> None:
 
     def stop(number: int, _: object) -> None:
         terminated.append(number)
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a job behind a shell's `&`
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.raise_signal(signal.SIGINT)  # one way to stop: kernels end, nothing half is left
 
     signal.signal(signal.SIGTERM, stop)

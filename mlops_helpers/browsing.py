@@ -26,9 +26,10 @@ from mlops_helpers.places import (
     phase_position,
     state_folder,
 )
+from mlops_helpers.runs import EXPERIMENT, connect
 from mlops_helpers.workspace import TRACKING_FILE, Finished, copy_database, read_finished
 
-__all__ = ["LOCALHOST", "check_port", "find_finished", "free_port", "open_ui"]
+__all__ = ["LOCALHOST", "check_port", "find_finished", "free_port", "open_ui", "runs_page"]
 
 LOCALHOST = "127.0.0.1"
 STARTING, ENDING = 120, 10  # seconds that the server gets to begin and to end by itself
@@ -86,6 +87,19 @@ def check_port(port: int) -> int:
                 f"--port {free_port()}, which is free now."
             ) from error
     return port
+
+
+def runs_page(port: int) -> str:
+    """The address of the table of runs on the server that answers on `port`.
+
+    The front page, and an experiment opened from it, show what language models need (traces); the
+    address names the view. Without the course's experiment it is the front page.
+    """
+    server = f"http://{LOCALHOST}:{port}"
+    found = connect(server).get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        return server
+    return f"{server}/#/experiments/{found.experiment_id}/runs?workflowType=machine_learning"
 
 
 @contextmanager

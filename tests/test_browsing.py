@@ -81,9 +81,20 @@ def test_a_port_that_is_taken_is_told_with_one_that_is_free(finished):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_page_shows_the_runs_and_ctrl_c_ends_it(finished, number, tmp_path):
-    """Runs and files are served from a copy; afterwards no process, no copy and no change."""
+@pytest.mark.parametrize(
+    ("number", "interrupts"),
+    [
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_IGN),
+    ],
+    ids=["Ctrl-C", "SIGTERM", "SIGTERM behind &"],
+)
+def test_the_page_shows_the_runs_and_a_signal_ends_it(finished, number, interrupts, tmp_path):
+    """Runs and files are served from a copy; afterwards no process, no copy and no change.
+
+    A shell's background job ignores Ctrl-C, and SIGTERM ends it all the same.
+    """
     store = finished.folder / "mlflow.db"
     before = hashlib.sha256(store.read_bytes()).hexdigest()
     port, scratch = free_port(), tmp_path / "scratch"
@@ -92,12 +103,15 @@ def test_the_page_shows_the_runs_and_ctrl_c_ends_it(finished, number, tmp_path):
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"TMPDIR": str(scratch)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupts),
     ) as child:  # fmt: skip
-        address = child.stdout.readline().split()[-1]
+        shown = child.stdout.readline().split()[-1]
+        address, _, view = shown.partition("/#/")
         assert address == f"http://{LOCALHOST}:{port}"
         child.stdout.readline()
         client = connect(address)
         where = client.get_experiment_by_name("credit-risk").experiment_id
+        assert view == f"experiments/{where}/runs?workflowType=machine_learning"
         (run,) = client.search_runs([where])
         page = f"{address}/get-artifact?path=figures/note.txt&run_uuid={run.info.run_id}"
         with urllib.request.urlopen(page, timeout=20) as answer:
