@@ -235,6 +235,45 @@ def test_a_level_that_is_off_is_a_limit(registry, champion, low, high, words):
     assert ([words in found[0]] if words else found) == ([True] if words else [])
 
 
+@pytest.mark.parametrize(
+    ("promised", "high", "told"), [(0.5, -0.2, "(0.50"), (0.5, 0.1, None), (0.25, -0.2, None)]
+)
+def test_groups_that_share_the_level_of_all_are_not_blamed(
+    registry, champion, promised, high, told
+):
+    """Only if the level is surely off, and explains more than half of the groups that are."""
+    facts = _facts(
+        registry,
+        champion,
+        segment=["s"] * 3,
+        group=["a", "b", "c"],
+        n=[100] * 3,
+        defaults=[25] * 3,
+        mean_probability=[promised] * 3,
+        observed_to_expected_low=[0.4, 0.3, 0.5],
+        observed_to_expected_high=[0.8, 0.9, 0.95],
+    )
+    ends = {"holdout_calibration_intercept_low": -0.9, "holdout_calibration_intercept_high": high}
+    limits = found_limits(replace(facts, metrics={**facts.metrics, **ends}))
+    assert ("Most of this is the level of all loans" in limits[-1]) is (told is not None)
+    assert told is None or (told in limits[-1] and "2 of these 3 groups" in limits[-1])
+
+
+def test_a_column_in_which_all_are_alike_is_no_group(own, record):
+    """Its one "group" is everybody, and the gate does not count it either."""
+    run, client = record.runs["dummy"], connect(record.tracking_uri)
+    table = read_facts(own, own.register(run, when=WHEN)).segments
+    alone = table.head(1).assign(segment="branch", group="all")
+    client.log_text(run.run_id, pd.concat([table, alone]).to_csv(index=False), SEGMENTS_FILE)
+    assert read_facts(own, 1).segments["group"].tolist() == table["group"].tolist()
+
+
+def test_the_registration_is_dated_by_the_history(registry, champion):
+    """In the course's calendar, not by the clock of the server."""
+    registered = rows_of(write_card(registry, champion), "What this is")["Registered"]
+    assert registered == (f"{WHEN:%Y-%m-%d %H:%M} UTC",)
+
+
 def test_what_a_store_lacks_is_not_recorded(registry, record):
     """No artifacts, tags, inputs, settings or metrics: the card is whole and invents nothing."""
     client = connect(record.tracking_uri)

@@ -41,7 +41,9 @@ class CardFacts:
 
     `parts` has an entry for `train` and `holdout` (rows, defaults, first and last application,
     digest). `gate` is what the gate said last, `checks` has a row for each of its checks, `history`
-    the events of this version. `profile` is that of the training rows; `version_tags` belong to the
+    the events of this version, `created` when it was registered (by the history; by the server's
+    clock if that is silent). `segments` leaves out a column in which all applicants are alike.
+    `profile` is that of the training rows; `version_tags` belong to the
     version, `tags` to its run.
     """
 
@@ -78,15 +80,17 @@ def read_facts(registry: Registry, version: int) -> CardFacts:
     number = int(found.version)
     verdict = state.last(number, *GATE_EVENTS)
     checks = json.dumps(verdict.checks) if verdict and verdict.checks else None
+    history = _history(registry, number)
     return CardFacts(
         model=registry.name,
         version=number,
-        created=pd.Timestamp(found.creation_timestamp, unit="ms", tz="UTC"),
+        created=_registered(history, number)
+        or pd.Timestamp(found.creation_timestamp, unit="ms", tz="UTC"),
         aliases=tuple(sorted(alias for alias, n in state.roles.items() if n == number)),
         archived=state.archived(number),
         gate=gate_words(verdict) if verdict else None,
         version_tags=dict(found.tags),
-        history=_history(registry, number),
+        history=history,
         checks=reader.parse("the gate's checks", checks or found.tags.get("gate_checks"), _checks),
         unreadable=tuple(reader.unreadable),
         **known,
@@ -170,6 +174,12 @@ def _history(registry: Registry, version: int) -> pd.DataFrame:
     return events.loc[about, HISTORY].reset_index(drop=True)
 
 
+def _registered(history: pd.DataFrame, version: int) -> pd.Timestamp | None:
+    """When the version was registered, in the calendar that the history is kept in."""
+    mine = history["event"].eq("registered") & history["version"].eq(version)
+    return history.loc[mine, "when"].min() if mine.any() else None
+
+
 def _object(text: str) -> dict[str, Any]:
     found = json.loads(text)
     if not isinstance(found, dict):
@@ -191,4 +201,5 @@ def _segments(text: str) -> pd.DataFrame:
     table = pd.read_csv(StringIO(text), dtype=str, keep_default_na=False)
     numbers = table.columns.difference(["segment", "group"])
     table[numbers] = table[numbers].apply(pd.to_numeric)
+    table = table[table["segment"].duplicated(keep=False)]  # one group of all divides nobody
     return table.reindex(columns=list(dict.fromkeys([*SEGMENT_COLUMNS, *table.columns])))

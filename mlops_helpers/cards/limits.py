@@ -84,13 +84,19 @@ def _columns(facts: CardFacts) -> Iterator[str]:
 
 
 def _calibration(facts: CardFacts) -> Iterator[str]:
+    if side := _level_is_off(facts):
+        fewer = "fewer" if side == "high" else "more"
+        yield (
+            f"On the holdout its probabilities were too {side} on average: {fewer} loans defaulted."
+        )
+
+
+def _level_is_off(facts: CardFacts) -> str | None:
+    """Whether the probabilities are surely (95 %) too "high" or too "low"; None if neither."""
     low, high = (facts.metrics.get(f"holdout_calibration_intercept_{e}") for e in ("low", "high"))
     if low is None or high is None:
-        return
-    if high < 0:
-        yield "On the holdout its probabilities were too high on average: fewer loans defaulted."
-    elif low > 0:
-        yield "On the holdout its probabilities were too low on average: more loans defaulted."
+        return None
+    return "high" if high < 0 else "low" if low > 0 else None
 
 
 def _groups(facts: CardFacts) -> Iterator[str]:
@@ -107,8 +113,22 @@ def _groups(facts: CardFacts) -> Iterator[str]:
         yield (
             f"Groups in which the defaults differ from the sum of the probabilities by more than "
             f"luck explains (95 %; of {int(low.notna().sum())} intervals, some miss by chance): "
-            f"{_named(off)}."
+            f"{_named(off)}.{_shared(table, off) if _level_is_off(facts) else ''}"
         )
+
+
+def _shared(table: pd.DataFrame, off: pd.DataFrame) -> str:
+    """How many of the groups that are off are explained by the level of all loans, if most are."""
+    one = table[table["segment"] == table["segment"].iloc[0]]
+    level = one["defaults"].sum() / (one["n"] * one["mean_probability"]).sum()
+    low, high = off["observed_to_expected_low"], off["observed_to_expected_high"]
+    explained = int(((low < level) & (level < high)).sum())
+    if 2 * explained <= len(off):
+        return ""
+    return (
+        f" Most of this is the level of all loans ({level:.2f} defaults for each one promised): "
+        f"it lies in the interval of {explained} of these {len(off)} groups."
+    )
 
 
 def _named(groups: pd.DataFrame) -> str:

@@ -27,7 +27,7 @@ METRICS = {  # in this order; a metric that is not here comes after them under i
     "log_loss": ("Log loss", "lower is better"),
     "calibration_slope": ("Calibration slope", "1 is right; below 1 it is too sure"),
     "calibration_intercept": ("Calibration intercept", "0 is right; below 0 it expects too much"),
-    "profit": ("Profit per application", "dollars, approving below the cut-off of its settings"),
+    "profit": ("Profit per application", "dollars"),
     "default_rate": ("Default rate observed", "share of the loans measured"),
     "n": ("Loans measured", "applications of the holdout"),
 }
@@ -99,6 +99,9 @@ def _metrics(facts: CardFacts) -> Section:
         ends = [values.get(f"{name}{end}") for end in ("_low", "_high")]
         if name == "n" and overlap(facts) == "":
             meaning = "later than all training rows"
+        if name == "profit":
+            meaning += f", approving below its own cut-off, {facts.settings.get('cutoff', ABSENT)}"
+            meaning += "; the gate's row decides, at the cut-off named there"
         shown = ["–", "–"] if name == "n" else [_figure(name, v) for v in ends]
         rows.append((label, _figure(name, values[name]), *shown, meaning))
     if not rows:
@@ -128,7 +131,8 @@ def _groups(facts: CardFacts) -> Section:
         "AUC",
         "Observed/expected",
     )
-    caption = "Groups of the holdout, with 95 % intervals in brackets"
+    caption = "Groups of the holdout, with 95 % intervals in brackets; those of the gate are wider"
+    caption += ", because it asks about many groups at once"
     return Section(title, table=Table(caption, columns, tuple(rows), (1, 2, 3, 4, 5, 6)))
 
 
