@@ -28,6 +28,7 @@ journal         the events of a model; what was begun can be completed
 state           a registered model at one moment: versions, aliases, events
 versions        what the registry of MLflow holds about a model: files, aliases, events
 changing        a change that survives a kill, and what others did meanwhile
+freezing        a model whose arrays nobody changes by accident
 loading         models with their digest checked, kept in memory (MLflow)
 subjects        what the registry shows the gate of a version
 verdicts        what is kept of a verdict of the gate, and how many came before it

@@ -19,6 +19,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from sklearn.pipeline import Pipeline
 
+from mlops_helpers.freezing import frozen
 from mlops_helpers.model_files import (
     DigestError,
     ModelFileError,
@@ -51,6 +52,7 @@ class LoadedModel:
 
     The pipeline is shared by all who loaded this version in this process. Ask it, from any thread,
     but do not change it: no `fit`, no `set_params`. Copy it first (`copy.deepcopy`) if you must.
+    Its arrays are read-only (see `freezing` for those that are not).
     `name` is the run's, empty if the run was deleted since.
     """
 
@@ -189,4 +191,4 @@ def _check_training_rows(run: Run) -> None:
 def _read(versions: Versions, found: ModelVersion) -> LoadedModel:
     number, run = int(found.version), versions.run_of(found)
     name = run.info.run_name if run else ""
-    return LoadedModel(number, read_pipeline(versions, number), name, found.run_id)
+    return LoadedModel(number, frozen(read_pipeline(versions, number)), name, found.run_id)

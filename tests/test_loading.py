@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import sqlite3
 import threading
@@ -121,6 +122,15 @@ def test_a_write_during_the_query_is_not_missed(registry, monkeypatch):
     calls = count_queries(registry, monkeypatch)
     registry.load()
     assert calls, "asked again"
+
+
+def test_a_shared_model_cannot_be_poisoned_by_accident(registry):
+    """Coefficients are read-only; a copy may be changed."""
+    model = registry.load().pipeline[-1]
+    with pytest.raises(ValueError, match="read-only"):
+        model.coef_[:] = 0
+    mine = copy.deepcopy(model)
+    mine.coef_[:] = 0
 
 
 def test_few_models_are_kept(record, monkeypatch):
