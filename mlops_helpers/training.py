@@ -150,7 +150,7 @@ def _cutoff(unseen: pd.DataFrame, costs: CostModel) -> tuple[float, str]:
     if unseen.empty:
         return costs.break_even, "break-even of the costs: no fold could be fitted"
     best = best_cutoff(unseen["probability"], unseen[TARGET], unseen["loan_amount"], costs)
-    return best.cutoff, f"best on out-of-fold predictions of {best.n} training rows"
+    return best.cutoff, f"best on out-of-fold predictions of {best.n:,} training rows"
 
 
 def _holdout_metrics(scored: pd.DataFrame, seed: int) -> dict[str, float]:
