@@ -8,10 +8,17 @@ import shutil
 import sqlite3
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from mlops_helpers.registry import Registry
 from mlops_helpers.runs import connect
-from mlops_helpers.store_errors import StoreError, UnknownModelError, check_file, explained
+from mlops_helpers.store_errors import (
+    TROUBLES,
+    StoreError,
+    UnknownModelError,
+    check_file,
+    explained,
+)
 from tests.loans_on_record import make_record
 from tests.servers import free_port
 
@@ -170,8 +177,34 @@ def test_a_server_that_is_away(monkeypatch):
     """Nobody listens: one sentence with the address and what to look at."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     url = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(StoreError, match=rf"the store {url} does not answer\. Is the server"):
+    with pytest.raises(
+        StoreError, match=rf"the store {url} does not answer\. See whether the server"
+    ):
         Registry(url)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "API request to endpoint /x failed with error code 404 != 200. Response body: '<!doctype",
+        "API request to endpoint was successful but the response: <HTML><body>welcome</body>",
+    ],
+)
+def test_a_server_that_is_no_mlflow(said):
+    """A page in the place of an answer is not repeated; the address is what to look at."""
+    with (
+        pytest.raises(StoreError) as met,
+        explained("http://host/wrong"),
+    ):
+        raise MlflowException(said)
+    assert str(met.value) == (
+        "the store http://host/wrong answers, but not as an MLflow server does. Check the address."
+    )
+
+
+def test_no_sentence_ends_twice():
+    """Each of the explanations is followed by one full stop."""
+    assert not [words for _, words in TROUBLES if words.endswith((".", "?", "!"))]
 
 
 def test_the_wait_for_a_server_is_bounded(monkeypatch):
