@@ -73,6 +73,13 @@ class _Look:
         return f"{self.words} {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
     @property
+    def rule(self) -> str:
+        """What the figure must not surely be, for a sentence."""
+        if np.isinf(self.most):
+            return f"at or below {self.least:.3f}"
+        return f"outside {self.least:.2f} to {self.most:.2f}"
+
+    @property
     def limit(self) -> float:
         """The limit that the figure is nearer to."""
         return self.most if self.found.low >= self.most else self.least
@@ -109,6 +116,8 @@ def fair_to_groups(
     faults = [look for look in looks if look.faulty]
     told = "; ".join(map(str, faults[:SHOWN])) or f"worst of {len(ranked)}: {worst}"
     told += f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+    rules = " or ".join(dict.fromkeys(look.rule for look in faults[:SHOWN] or [worst]))
+    told += f"; must not surely be {rules}"
     told += _left_out([group for group in groups if not group.ranked], len(groups))
     shown = faults[0] if faults else worst
     found = shown.found

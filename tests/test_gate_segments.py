@@ -39,6 +39,7 @@ def test_a_sound_model_passes_with_and_without_a_champion(rows):
     alone = fair_to_groups(rows, truth(rows), None, POLICY)
     assert alone.passed
     assert alone.evidence.startswith("worst of 16: ")
+    assert alone.evidence.endswith("]; must not surely be at or below 0.500")
     assert alone.low < alone.value < alone.high
     same = fair_to_groups(rows, truth(rows), truth(rows), POLICY)
     assert (same.passed, same.value, same.limit) == (True, 0.0, -POLICY.segment_margin)
@@ -59,6 +60,7 @@ def test_a_group_that_is_ranked_by_chance_is_named(rows):
     found = fair_to_groups(rows, np.where(own, noise, truth(rows)), truth(rows), POLICY)
     assert not found.passed
     assert found.evidence.startswith("home_ownership own: AUC against the champion's -0.")
+    assert "; must not surely be at or below -0.050" in found.evidence
     assert found.high < found.limit == -POLICY.segment_margin
 
 
@@ -80,6 +82,7 @@ def test_a_group_whose_level_is_far_off_is_named(rows, factor):
     found = fair_to_groups(rows, scaled, None, POLICY)
     assert not found.passed
     assert "home_ownership own: defaults for each one promised" in found.evidence
+    assert "outside 0.50 to 2.00" in found.evidence
 
 
 def test_small_groups_are_counted_and_named_not_passed_over(rows):
@@ -126,7 +129,7 @@ def test_a_sizeable_group_whose_level_is_off_is_found():
 def test_many_refusing_groups_are_counted(rows):
     """Three are spelled out, the others counted: the evidence stays readable."""
     found = fair_to_groups(rows, 1 - truth(rows), truth(rows), POLICY)
-    assert found.evidence.count("; ") == 3
+    assert found.evidence.count("; ") == 4, "two more groups, how many others, the limit"
     assert "; and " in found.evidence
 
 
