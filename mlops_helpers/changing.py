@@ -109,7 +109,8 @@ class Change:
             **more,
         )
         self._begin(made, before)
-        self._read_back(made)
+        if self._versions.database is None:  # a file has one lock for all, however it is reached
+            self._read_back(made)
 
     def delete(self, version: int, **more: Unpack[Told]) -> None:
         """Journal the deletion, save the version's events, delete it; its number is not reused."""

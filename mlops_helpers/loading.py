@@ -136,19 +136,21 @@ def as_logged(versions: Versions, run: Run, address: str) -> dict[str, str]:
     return {name: tags[name] for name in RECORDED}
 
 
-def changed_files(versions: Versions, version: int) -> str:
+def changed_files(versions: Versions, found: ModelVersion) -> str:
     """How the files of a version differ from those it was registered with, or nothing."""
     try:
-        expected = recorded_files(versions, version)
-        with versions.folder(version) as folder:
-            return _difference(expected, digests_of(folder))
+        with versions.files(found.source) as folder:
+            return _difference(_recorded(versions, found), digests_of(folder))
     except ModelFileError as error:
         return str(error)
 
 
 def recorded_files(versions: Versions, version: int) -> dict[str, str]:
     """The digests of its files that a version was registered with; RegistryError if none were."""
-    found = versions.get(version)
+    return _recorded(versions, versions.get(version))
+
+
+def _recorded(versions: Versions, found: ModelVersion) -> dict[str, str]:
     files = _parsed(versions.recorded(found, MODEL_FILES))
     return files | {MODEL_FILE: versions.recorded(found)}
 

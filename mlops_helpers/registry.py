@@ -140,7 +140,8 @@ class Registry:
             if champion == version:
                 return
             refusal = objection(change.state, version, verdict, self._address)
-            if refusal := refusal or changed_files(self._versions, version):
+            known = change.state.versions[version]
+            if refusal := refusal or changed_files(self._versions, known):
                 change.note("promotion refused", version, **note | {"reason": refusal})
                 raise PromotionRefused(f"version {version} of {self.name} stays out: {refusal}")
             change.move(

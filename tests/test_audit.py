@@ -53,3 +53,27 @@ def test_a_version_made_around_the_registry_is_shown_with_what_is_known(record):
     assert table["auc"].isna().tolist() == [True, False]
     assert table["gate"].tolist() == ["not judged"] * 2
     assert table["archived"].tolist() == [False, False]
+
+
+def test_a_version_whose_run_was_purged_is_shown_with_what_is_left(record):
+    """MLflow's garbage collector takes runs for good: the row stays, its fields are empty."""
+    versions = Versions(record.tracking_uri, "purged")
+    for run_id in ("0" * 32, record.runs["logistic"].run_id):
+        versions.client.create_model_version("purged", record.artifacts.as_uri(), run_id=run_id)
+    table = status_table(versions)
+    assert table["name"].tolist() == ["", "logistic"]
+    assert table["auc"].isna().tolist() == [True, False]
+    assert versions.run_of(versions.get(1)) is None
+
+
+def test_the_reason_of_a_verdict_tells_its_rows():
+    """Which, how many, and what came before; a verdict of an older package has none."""
+    rows = {"digest": "ab" * 32, "n": 4000, "earlier": 2, "earlier_refused": 1}
+    events = [
+        Event.new(1, "gate refused", 1, when=WHEN, reason="profit", rows=rows),
+        Event.new(2, "gate passed", 1, when=WHEN),
+    ]
+    assert history_table(events)["reason"].tolist() == [
+        "profit; on 4,000 rows abababab, 2 verdicts before, 1 of them refused",
+        "",
+    ]
