@@ -40,6 +40,7 @@ from mlops_helpers.provenance import (
 from mlops_helpers.runs import (
     EXPERIMENT,
     MODEL_FILE,
+    MODEL_FILES,
     SAMPLE_FILE,
     SIGNATURE,
     artifact_folder,
@@ -73,6 +74,7 @@ __all__ = [
 
 PROFILE_FILE = "data/profile.json"
 """Artifact of a run: `profiles.data_profile` of "train" and of "holdout"."""
+FILE_TAGS = ("model_sha256", "sample_sha256", MODEL_FILES)
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,7 @@ def _parameters(
 def _labels(split: Split, digest: str, tags: Mapping[str, str]) -> dict[str, str]:
     """All tags of a run but those of its files; ValueError for a tag that is ours."""
     ours = origin_tags(split._asdict(), digest)
-    if taken := sorted(tags.keys() & {*ours, "cutoff_from", "model_sha256", "sample_sha256"}):
+    if taken := sorted(tags.keys() & {*ours, "cutoff_from", *FILE_TAGS}):
         raise ValueError(
             f"tags name {taken}, which every run records by itself. Rename or leave them out."
         )

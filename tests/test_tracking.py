@@ -214,6 +214,7 @@ def test_names_of_any_alphabet_are_found_again(record, full):
         ({"figures": {"../up": Figure(None, print)}}, ValueError, "becomes a file name"),
         ({"figures": {"roc": print}}, TypeError, r"must be an evidence\.Figure"),
         ({"tags": {"code_commit": "mine"}}, ValueError, r"tags name .*code_commit"),
+        ({"tags": {"model_files": "{}"}}, ValueError, r"tags name .*model_files"),
         ({"tags": {"a/b?!": "x"}}, ValueError, r"the tag 'a/b\?!'"),
         ({"tags": {"k": 5}}, TypeError, "both must be text"),
         ({"tags": {"k": "x" * 9000}}, ValueError, "9000 characters, must have at most 8000"),
