@@ -228,7 +228,7 @@ def moved_outside(
 ) -> list[tuple[str, int | None, int | None]]:
     """Aliases that are not where the last event left them: name, version then, version now.
 
-    Empty if the last change was made by version 0.1 of this package, which did not say.
+    Empty if the last change was recorded without its aliases, as the first registries did.
     """
     expected: Mapping[str, int] | None = {}
     for event in events:
