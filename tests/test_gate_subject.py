@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields
 
+import pandas as pd
 import pytest
 
 from mlops_helpers.gate_checks import standard_checks
@@ -21,7 +22,7 @@ LAZY = Subject(1, "lazy", never, never, never, never, never)
 
 def test_building_the_checks_asks_for_nothing():
     """A version whose file is gone can still be judged: its checks refuse when they run."""
-    checks = standard_checks(LAZY, LAZY, None, GatePolicy())
+    checks = standard_checks(LAZY, LAZY, pd.DataFrame(), GatePolicy())
     assert len(checks) == 11
 
 

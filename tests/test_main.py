@@ -131,7 +131,13 @@ def test_a_run_that_is_stopped_ends_with_a_sentence(number, code, notebooks, out
     sleeping = f"import os, time, pathlib\npathlib.Path({str(mark)!r}).write_text(str(os.getpid()))"
     write_phase(notebooks, SECOND, f"{sleeping}\ntime.sleep(60)")
     command = [sys.executable, "-m", "mlops_helpers", "run"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # as in a terminal, also where the tests themselves were started behind a shell's `&`
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as child:
         for _ in range(600):
             if mark.exists() and mark.read_text():
                 break

@@ -73,7 +73,7 @@ def test_the_cutoff_is_chosen_on_training_rows(split, trained):
     unseen = fold_predictions(pipeline, rows)
     best = best_cutoff(unseen["probability"], unseen[TARGET], unseen["loan_amount"], COSTS)
     assert trained.cutoff == best.cutoff
-    assert f"{len(unseen)} training rows" in trained.cutoff_from
+    assert f"{len(unseen):,} training rows" in trained.cutoff_from
     turned = split.holdout.assign(**{TARGET: 1 - split.holdout[TARGET]})
     again = fit_and_measure(
         pipeline, split._replace(train=rows, holdout=turned), seed=1, costs=COSTS
