@@ -124,10 +124,9 @@ class GateVerdict:
                 "run the gate again here"
             )
         if self.compared_with != champion:
-            return (
-                f"judged against champion {self.compared_with}, but it is {champion} now; "
-                "run the gate again"
-            )
+            then = f"champion {self.compared_with}" if self.compared_with else "no champion"
+            now = f"version {champion} serves" if champion else "nobody serves"
+            return f"judged against {then}, but {now} now; run the gate again"
         if self.champions != champions:
             return "the champion was changed and changed back since; run the gate again"
         return ""

@@ -84,7 +84,7 @@ def test_an_alias_moved_in_mlflow_is_recorded_and_not_moved_back(registry, runs)
     prepare(registry, runs, "")
     verdict = registry.gate(3, NO_ROWS)
     registry._versions.client.set_registered_model_alias(registry.name, "champion", "1")
-    with pytest.raises(PromotionRefused, match="judged against champion 2, but it is 1 now"):
+    with pytest.raises(PromotionRefused, match="champion 2, but version 1 serves now"):
         registry.promote(3, verdict)
     assert registry.version_of("champion") == 1
     told = registry.history().iloc[-2]

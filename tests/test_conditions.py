@@ -56,7 +56,7 @@ def test_a_verdict_is_one_of_this_champion():
     """Reached against nobody, it is worth nothing once somebody serves."""
     verdict = GateVerdict(2, None, PASSED, HERE, 0)
     now = state("gate passed", aliases={"champion": 1})
-    assert "judged against champion None, but it is 1 now" in objection(now, 2, verdict, HERE)
+    assert "against no champion, but version 1 serves now" in objection(now, 2, verdict, HERE)
 
 
 def test_a_verdict_that_its_holder_rewrote_does_not_count():
