@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import own_schema, postgres_binaries, postgres_server
+from tests.servers import empty_schema, own_schema, postgres_server, require_postgres
 
 SERVERS = ("MLFLOW_TRACKING_URI", "MLOPS_DATABASE_URL")
 
@@ -42,15 +42,17 @@ def in_ci() -> bool:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """Yield a PostgreSQL: a schema of our own in MLOPS_TEST_POSTGRES, or a throw-away server."""
+def postgres_url(in_ci: bool) -> Iterator[str]:
+    """Yield a PostgreSQL: a schema of our own in MLOPS_TEST_POSTGRES, or a throw-away server.
+
+    One for each worker: it starts with the first test that asks for it and ends with the last.
+    """
     given = os.environ.get("MLOPS_TEST_POSTGRES")
     if given:
         with own_schema(given) as url:
             yield url
-    elif postgres_binaries() is None:
-        pytest.skip("no PostgreSQL: set MLOPS_TEST_POSTGRES or install the server's binaries")
     else:
+        require_postgres(in_ci=in_ci)
         with postgres_server() as url:
             yield url
 
@@ -60,12 +62,6 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return an empty store on each supported database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'log.db'}"
-    import sqlalchemy as sa
-
-    from mlops_helpers import tables
-
     url = request.getfixturevalue("postgres_url")
-    engine = sa.create_engine(url)
-    tables._tables.drop_all(engine)
-    engine.dispose()
+    empty_schema(url)
     return url

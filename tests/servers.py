@@ -33,44 +33,81 @@ def postgres_binaries() -> Path | None:
     return next((p for p in candidates + packaged if (p / "postgres").exists()), None)
 
 
-@contextlib.contextmanager
-def postgres_server() -> Iterator[str]:
-    """A throw-away PostgreSQL; yields its SQLAlchemy URL.
+class Postgres:
+    """A PostgreSQL of our own in `home`, which can be taken away and brought back.
 
     The server refuses to run as root, so root hands it to the user that Debian's package makes,
     in a folder which that user owns.
     """
-    binaries = postgres_binaries()
-    if binaries is None:
-        raise FileNotFoundError("no PostgreSQL server binaries; install Debian's `postgresql`")
-    home = Path(tempfile.mkdtemp(prefix="mlops-postgres-"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        shutil.chown(home, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    port = free_port()
-    server = None
-    try:
+
+    def __init__(self, home: Path) -> None:
+        """Make its database: UTF-8 and sorted by code point, wherever the tests run."""
+        binaries = postgres_binaries()
+        if binaries is None:
+            raise FileNotFoundError("no PostgreSQL server binaries; install Debian's `postgresql`")
+        self._home, self._binaries, self._port = home, binaries, free_port()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._as_user: list[str] = []
+        if os.geteuid() == 0:
+            shutil.chown(home, "postgres")
+            self._as_user = ["runuser", "-u", "postgres", "--"]
+        self._run("initdb", "-A", "trust", "-U", "course", "-E", "UTF8", "--locale=C")
+        self.url = f"postgresql+psycopg://course@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Return when it takes connections."""
+        with (self._home / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [*self._as_user, self._binaries / "postgres", "-D", self._home / "data",
+                 "-p", str(self._port), "-h", "127.0.0.1", "-k", self._home, "-c", "fsync=off"],
+                stdout=log, stderr=log, cwd=self._home,
+            )  # fmt: skip
+        wait_until(lambda: _accepts(self._port), self._server, self._home / "log")
+
+    def stop(self, mode: str = "fast") -> None:
+        """End it: "fast" in order, "immediate" as in a power cut; nothing if it does not run."""
+        if self._server is not None and self._server.poll() is None:
+            self._run("pg_ctl", "stop", "-m", mode)
+            self._server.wait(timeout=30)
+
+    def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [*as_user, binaries / "initdb", "-D", home / "data", "-A", "trust", "-U", "course"],
-            check=True, capture_output=True, cwd=home,
+            [*self._as_user, self._binaries / program, "-D", self._home / "data", *arguments],
+            check=True, capture_output=True, cwd=self._home,
         )  # fmt: skip
-        with (home / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [*as_user, binaries / "postgres", "-D", home / "data", "-p", str(port),
-                 "-h", "127.0.0.1", "-k", home, "-c", "fsync=off"],
-                stdout=log, stderr=log, cwd=home,
-            )  # fmt: skip
-        wait_until(lambda: _accepts(port), server, home / "log")
-        yield f"postgresql+psycopg://course@127.0.0.1:{port}/postgres"
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[Postgres]:
+    """A throw-away PostgreSQL that runs; the test may stop and start it."""
+    home = Path(tempfile.mkdtemp(prefix="mlops-postgres-"))
+    try:
+        server = Postgres(home)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
     finally:
-        if server is not None:
-            subprocess.run(
-                [*as_user, binaries / "pg_ctl", "-D", home / "data", "stop", "-m", "fast"],
-                check=False, capture_output=True, cwd=home,
-            )  # fmt: skip
-            server.wait(timeout=30)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[str]:
+    """A throw-away PostgreSQL; yields its SQLAlchemy URL."""
+    with postgres() as server:
+        yield server.url
+
+
+def require_postgres(*, in_ci: bool) -> None:
+    """Skip the test that needs the server's binaries where there are none; in CI fail it."""
+    if postgres_binaries() is None and not in_ci:
+        import pytest
+
+        pytest.skip(
+            "no PostgreSQL here: install the server's binaries (Debian's `postgresql`), or name "
+            "a server in MLOPS_TEST_POSTGRES; CI fails instead of skipping"
+        )
 
 
 @contextlib.contextmanager
@@ -93,6 +130,22 @@ def own_schema(url: str) -> Iterator[str]:
         with engine.begin() as connection:
             connection.execute(sa.schema.DropSchema(name, cascade=True, if_exists=True))
         engine.dispose()
+
+
+def empty_schema(url: str) -> None:
+    """Remove every table of whatever version from the schema that `url` works in.
+
+    Waits ten seconds for a connection that a test left open with a lock, then says so.
+    """
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("set local lock_timeout = '10s'"))
+        name = connection.scalar(sa.text("select current_schema()"))
+        connection.execute(sa.schema.DropSchema(name, cascade=True))
+        connection.execute(sa.schema.CreateSchema(name))
+    engine.dispose()
 
 
 @contextlib.contextmanager

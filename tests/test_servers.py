@@ -12,20 +12,45 @@ import sqlalchemy as sa
 
 from mlops_helpers.predictions import PredictionLog
 from mlops_helpers.workspace import PHASES
-from tests.servers import mlflow_server, postgres_binaries, postgres_server
-
-needs_postgres = pytest.mark.skipif(
-    postgres_binaries() is None and not os.environ.get("CI"),
-    reason="no PostgreSQL server binaries here (install Debian's `postgresql`); CI never skips",
-)
+from tests import servers
 
 
-@needs_postgres
+def test_without_postgresql_ci_fails_and_others_are_told(monkeypatch):
+    """CI never leaves the second database out; elsewhere the skip says what to install."""
+    monkeypatch.setattr(servers, "postgres_binaries", lambda: None)
+    with pytest.raises(pytest.skip.Exception, match="Debian's `postgresql`"):
+        servers.require_postgres(in_ci=False)
+    servers.require_postgres(in_ci=True)
+    with pytest.raises(FileNotFoundError, match="Debian's `postgresql`"), servers.postgres():
+        pass
+
+
+def test_a_server_can_be_taken_away_and_brought_back(in_ci):
+    """It comes back at the same address with what it had stored, even after a power cut."""
+    servers.require_postgres(in_ci=in_ci)
+    with servers.postgres() as server:
+        engine = sa.create_engine(server.url, poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.execute(sa.text("create table kept as select 7 as number"))
+        for mode in ("fast", "immediate"):
+            server.stop(mode)
+            with pytest.raises(sa.exc.OperationalError, match="refused"):
+                engine.connect()
+            server.start()
+            with engine.connect() as connection:
+                assert connection.scalar(sa.text("select number from kept")) == 7
+        engine.dispose()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_course_runs_on_postgresql_and_a_remote_mlflow(tmp_path):
+def test_the_course_runs_on_postgresql_and_a_remote_mlflow(tmp_path, in_ci):
     """With two environment variables all six phases use the servers, and nothing is copied."""
-    with postgres_server() as database, mlflow_server(tmp_path / "mlflow") as tracking:
+    servers.require_postgres(in_ci=in_ci)
+    with (
+        servers.postgres_server() as database,
+        servers.mlflow_server(tmp_path / "mlflow") as tracking,
+    ):
         done = subprocess.run(
             [sys.executable, "-m", "mlops_helpers", "run", "--outputs", str(tmp_path / "outputs")],
             env={
