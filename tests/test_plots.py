@@ -131,6 +131,52 @@ VERSIONS = pd.DataFrame(
         "auc": [0.5, 0.71, 0.73],
     }
 )
+DETECTION = pd.DataFrame(
+    {
+        "world": ["income -5 %", "income -5 %", "recession", "recession"],
+        "detector": ["any test", "severity"] * 2,
+        "power": [0.9, 0.1, 1.0, 0.96],
+        "months": [1.0, np.nan, 1.0, 2.0],
+    }
+)
+SIGNALS = pd.DataFrame(
+    {
+        "cause": ["applicants changed"] * 2 + ["the world changed"] * 2,
+        "signal": ["features drifted", "observed / expected"] * 2,
+        "value": [0.5, 1.02, 0.0, 1.6],
+        "moved": [True, False, False, True],
+    }
+)
+SPANS = pd.DataFrame(
+    {
+        "span": ["2009", "2010", "2009", "2010"],
+        "feature": ["loan_amount", "loan_amount", "age", "age"],
+        "psi": [0.31, 0.05, np.nan, np.nan],
+        "severity": ["high", "none", "no data", "no data"],
+    }
+)
+VINTAGES = pd.DataFrame(
+    {
+        "vintage": ["2022 Q1", "2022 Q1", "2022 Q2", "2022 Q2"],
+        "months_on_book": [3, 6, 3, 6],
+        "share": [0.04, 0.1, 0.06, 0.02],
+        "low": [0.03, 0.08, 0.04, 0.01],
+        "high": [0.05, 0.12, 0.08, 0.04],
+        "complete": [True, True, True, False],
+    }
+)
+EXPECTED = pd.DataFrame(
+    {
+        "window_start": MONTHS,
+        "expected": [0.12] * 4,
+        "expected_low": [0.1] * 4,
+        "expected_high": [0.14] * 4,
+        "realised": [0.13, 0.2, 0.03, np.nan],
+        "low": [0.11, 0.17, 0.02, np.nan],
+        "high": [0.15, 0.23, 0.05, np.nan],
+        "complete": [True, True, False, False],
+    }
+)
 FIGURES = {
     "metric_comparison": METRICS,
     "roc": ROC,
@@ -153,6 +199,11 @@ FIGURES = {
     "traffic": TRAFFIC,
     "business_impact": IMPACT,
     "registry_status": VERSIONS,
+    "detection": DETECTION,
+    "signal_map": SIGNALS,
+    "drift_map": SPANS,
+    "vintages": VINTAGES,
+    "expected_and_realised": EXPECTED,
 }
 OTHERS = {"Picture", "no_data", "picture", "show", "show_table"}
 

@@ -6,6 +6,8 @@ scores        roc, calibration, score_histogram
 ranking       precision_recall, gain, confusion
 groups        importance, segments
 monitoring    drift, volume, latency
+maps          detection, signal_map, drift_map: tables whose cells are words and colours
+waiting       vintages, expected_and_realised
 incidents     alerts_by_severity, alerts_timeline
 experiments   traffic, power_curve, ab_effect
 money         profit_curve, business_impact
@@ -22,6 +24,7 @@ from mlops_helpers.plots.base import no_data
 from mlops_helpers.plots.experiments import ab_effect, power_curve, traffic
 from mlops_helpers.plots.groups import importance, segments
 from mlops_helpers.plots.incidents import alerts_by_severity, alerts_timeline
+from mlops_helpers.plots.maps import detection, drift_map, signal_map
 from mlops_helpers.plots.metrics import metric_comparison, monthly_rate
 from mlops_helpers.plots.money import business_impact, profit_curve
 from mlops_helpers.plots.monitoring import drift, latency, volume
@@ -29,6 +32,7 @@ from mlops_helpers.plots.ranking import confusion, gain, precision_recall
 from mlops_helpers.plots.registry import registry_status
 from mlops_helpers.plots.scores import calibration, roc, score_histogram
 from mlops_helpers.plots.showing import Picture, picture, show, show_table
+from mlops_helpers.plots.waiting import expected_and_realised, vintages
 
 __all__ = [
     "Picture",
@@ -38,7 +42,10 @@ __all__ = [
     "business_impact",
     "calibration",
     "confusion",
+    "detection",
     "drift",
+    "drift_map",
+    "expected_and_realised",
     "gain",
     "importance",
     "latency",
@@ -55,6 +62,8 @@ __all__ = [
     "segments",
     "show",
     "show_table",
+    "signal_map",
     "traffic",
+    "vintages",
     "volume",
 ]
