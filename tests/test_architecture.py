@@ -33,6 +33,7 @@ CORE = (
     "retraining",
     "scoring",
     "segments",
+    "worlds",
 )
 SHOWN = ("plots", "dashboard")  # see tidy frames only
 
@@ -53,6 +54,9 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
             "sql_frames",
             "log_summaries",
             "log_outcomes",
+            "log_reading",
+            "log_store",
+            "upgrading",
             "reopening",
             "probing",
         },
