@@ -53,6 +53,7 @@ performance     metrics with intervals, per window and group
 curves          the points behind the pictures of a model, with bands
 importance      what a model loses when a column is shuffled
 segments        how a model does in parts of the portfolio
+looking_back    years of loans: the reference, each later one, and what it did to a model
 profiles        what is in a table, ready for JSON
 business        profit, cut-offs, the cost model
 alerts          rules over metric rows

@@ -28,6 +28,7 @@ CORE = (
     "features",
     "gate_checks",
     "importance",
+    "looking_back",
     "performance",
     "profiles",
     "retraining",

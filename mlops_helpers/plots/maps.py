@@ -114,7 +114,8 @@ def drift_map(
         return no_data(ax, "no drift measured yet")
     cells: dict[tuple[str, str], Cell] = {}
     for row in frame.to_dict("records"):
-        colour, hatch = look(row["severity"]) if row["severity"] != "none" else (_WHITE, "")
+        calm = {"none": (_WHITE, ""), "no data": (_WHITE, "..")}
+        colour, hatch = calm.get(row["severity"]) or look(row["severity"])
         number = f"\n{row['psi']:.3f}" if pd.notna(row["psi"]) else ""
         text = f"{row['severity']}{number}"
         cells[words(row["feature"]), str(row["span"])] = (text, _paler(colour), hatch)
