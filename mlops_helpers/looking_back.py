@@ -103,9 +103,9 @@ def told(
 ) -> str:
     """One span in words: what drifted, how much it matters, what it did to the model.
 
-    `drift` is the table of a `DriftReport` made with this `alpha`; `model` the row of `worth` for this span, `unseen` the
-    row for rows of the reference that the model had not learnt from. "Worse" and "better" are only
-    said of intervals of the difference that exclude zero.
+    `drift` is the table of a `DriftReport` made with this `alpha`; `model` the row of `worth` for
+    this span, `unseen` the row for rows of the reference that the model had not learnt from.
+    "Worse" and "better" are only said of intervals of the difference that exclude zero.
     """
     return " ".join([f"{name}:", *_moved(drift, alpha), *_ranking(model, unseen), *_level(model)])
 
