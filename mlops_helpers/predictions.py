@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from mlops_helpers import log_summaries, sql_frames, tables
+from mlops_helpers import log_store, log_summaries, sql_frames, tables
 from mlops_helpers.tables import alerts, experiments, metrics, outcomes, predictions
 
 __all__ = ["METRIC_COLUMNS", "RESULT_FIELDS", "OutcomeReceipt", "PredictionLog"]
@@ -59,8 +59,8 @@ class PredictionLog:
     """
 
     def __init__(self, url: str) -> None:
-        """Open the store. Raises `ValueError` for an unsupported or a newer one."""
-        self._engine = tables.connect(url)
+        """Open the store, as `log_store.connect` does."""
+        self._engine = log_store.connect(url)
 
     def append(self, frame: pd.DataFrame) -> int:
         """Store predictions (columns of `scoring.PREDICTION_COLUMNS`); return how many were new.
@@ -71,7 +71,7 @@ class PredictionLog:
         _refuse(rows, "probability", lambda p: 0 <= p <= 1, "within [0, 1]")
         _refuse(rows, "decision", ("approve", "decline").__contains__, "approve or decline")
         _refuse(rows, "latency_ms", lambda ms: ms is None or ms >= 0, "0 or more")
-        with self._engine.begin() as connection:
+        with log_store.writing(self._engine) as connection:
             return tables.insert_new(connection, predictions, rows)
 
     def record_outcomes(self, frame: pd.DataFrame) -> OutcomeReceipt:
@@ -85,7 +85,7 @@ class PredictionLog:
         rows = sql_frames.to_rows(frame[_OUTCOME_COLUMNS], outcomes)
         _refuse(rows, "default", (0, 1).__contains__, "0 or 1")
         ids = [row["prediction_id"] for row in rows]
-        with self._engine.begin() as connection:
+        with log_store.writing(self._engine) as connection:
             known = _stored(connection, predictions.c.prediction_id, ids, predictions.c.scored_at)
             early = [
                 r
@@ -203,7 +203,7 @@ class PredictionLog:
         if not isinstance(name, str) or not name:
             raise ValueError(f"record['name'] == {name!r}; an experiment is kept under its name")
         text = json.dumps(dict(record), default=_as_json, sort_keys=True)
-        with self._engine.begin() as connection:
+        with log_store.writing(self._engine) as connection:
             if tables.insert_new(connection, experiments, [{"name": name, "record": text}]):
                 return
             mine = sa.select(experiments.c.record).where(experiments.c.name == name)
@@ -214,7 +214,7 @@ class PredictionLog:
 
     def experiments(self) -> list[dict[str, Any]]:
         """The records of all experiments by name; times come back as ISO text."""
-        with self._engine.connect() as connection:
+        with log_store.reading(self._engine) as connection:
             query = sa.select(experiments.c.record).order_by(experiments.c.name)
             return [json.loads(text) for text in connection.scalars(query)]
 
@@ -236,15 +236,15 @@ class PredictionLog:
         self.close()
 
     def _upsert(self, table: sa.Table, rows: list[dict[str, Any]]) -> int:
-        with self._engine.begin() as connection:
+        with log_store.writing(self._engine) as connection:
             return tables.upsert(connection, table, rows)
 
     def _read(self, query: sa.Select[Any]) -> pd.DataFrame:
-        with self._engine.connect() as connection:
+        with log_store.reading(self._engine) as connection:
             return sql_frames.read(connection, query)
 
     def _summary(self, summary: Callable[[sa.Connection], pd.DataFrame]) -> pd.DataFrame:
-        with self._engine.connect() as connection:
+        with log_store.reading(self._engine) as connection:
             return summary(connection)
 
 

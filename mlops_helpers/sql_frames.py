@@ -41,10 +41,13 @@ def read(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
 def to_rows(frame: pd.DataFrame, table: sa.Table) -> list[dict[str, Any]]:
     """The frame as rows for `table`: aware times as microseconds, missing values as None.
 
-    Text columns take numbers as text. Raises `ValueError` naming columns that are missing or
-    unknown, times without a zone, infinite numbers, and missing or blank values that must be known.
+    Text columns take numbers as text; a column with a default may be left out. Raises `ValueError`
+    naming columns that are missing or unknown, times without a zone, infinite numbers, and missing
+    or blank values that must be known.
     """
     names = [column.name for column in table.columns]
+    defaults = {c.name: c.server_default.arg for c in table.columns if c.server_default}
+    frame = frame.assign(**{c: v for c, v in defaults.items() if c not in frame.columns})
     missing = [name for name in names if name not in frame.columns]
     unknown = [name for name in frame.columns if name not in names]
     if missing or unknown:

@@ -12,19 +12,20 @@ from mlops_helpers.contracts import CATEGORICAL, NUMERIC
 from mlops_helpers.sql_frames import Utc, epoch
 
 __all__ = [
+    "SCHEMA_VERSION",
     "alerts",
-    "connect",
+    "deliveries",
     "experiments",
     "insert_new",
     "metrics",
     "outcomes",
     "predictions",
+    "store",
     "upsert",
     "within",
 ]
 
-SCHEMA_VERSION = 1
-_BUSY_SECONDS = 60  # how long a writer waits for another one's transaction
+SCHEMA_VERSION = 2  # whoever changes a table adds the step to `upgrading`
 
 _tables = sa.MetaData()
 
@@ -47,6 +48,7 @@ predictions = sa.Table(
     sa.CheckConstraint("decision in ('approve', 'decline')", name="decision_is_known"),
     sa.Index("predictions_by_time", "scored_at", "model_version"),
     sa.Index("predictions_by_experiment", "experiment", "scored_at"),
+    sa.Index("predictions_by_version", "model_version", "scored_at"),
 )
 outcomes = sa.Table(
     "outcomes",
@@ -87,6 +89,23 @@ alerts = sa.Table(
     sa.Column("last_seen_at", Utc, nullable=False),
     sa.Column("resolved_at", Utc),
     sa.Column("action", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False, server_default=""),
+)
+deliveries = sa.Table(
+    "deliveries",
+    _tables,
+    sa.Column("delivery_id", sa.Text, primary_key=True),
+    sa.Column("alert_id", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("event_at", Utc, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_attempt_at", Utc, nullable=False),
+    sa.Column("claimed_until", Utc),
+    sa.Column("sent_at", Utc),
+    sa.Column("last_error", sa.Text, nullable=False, server_default=""),
+    sa.Index("deliveries_by_status", "status", "next_attempt_at"),
 )
 experiments = sa.Table(
     "experiments",
@@ -94,43 +113,7 @@ experiments = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("record", sa.Text, nullable=False),
 )
-_store = sa.Table("store", _tables, sa.Column("schema_version", sa.Integer, primary_key=True))
-
-
-def connect(url: str) -> sa.Engine:
-    """An engine whose tables exist. SQLite runs in WAL mode with foreign keys enforced.
-
-    Raises `ValueError` for a database other than SQLite and PostgreSQL, and for a store written
-    by a newer version of the course.
-    """
-    parsed = sa.make_url(url)
-    backend = parsed.get_backend_name()
-    if backend not in _INSERT:
-        raise ValueError(
-            f"database {backend!r} is not supported; use sqlite:///file.db or "
-            "postgresql://user@host/database"
-        )
-    options: dict[str, Any] = {}
-    if backend == "sqlite":
-        options["connect_args"] = {"timeout": _BUSY_SECONDS}
-        if parsed.database not in (None, "", ":memory:"):
-            options["poolclass"] = sa.NullPool  # no handle outlives its use: the file can be copied
-    else:
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    engine = sa.create_engine(parsed, **options)
-    if backend == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-    with engine.begin() as connection:
-        _tables.create_all(connection)
-        insert_new(connection, _store, [{"schema_version": SCHEMA_VERSION}])
-        found = connection.scalar(sa.select(sa.func.max(_store.c.schema_version)))
-    if found > SCHEMA_VERSION:
-        engine.dispose()
-        raise ValueError(
-            f"the store has schema version {found}, this code knows {SCHEMA_VERSION}; "
-            "update mlops_helpers, or point MLOPS_DATABASE_URL to another database"
-        )
-    return engine
+store = sa.Table("store", _tables, sa.Column("schema_version", sa.Integer, primary_key=True))
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> int:
@@ -181,14 +164,6 @@ def _in_lock_order(
         return rows
     names = [column.name for column in _keys(table)]
     return sorted(rows, key=lambda row: tuple(row[name] for name in names))
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - a driver's connection
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode safe against a crash of the program
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
 
 
 _COUNTED = {"preserve_rowcount": True}  # otherwise -1 for many rows on PostgreSQL

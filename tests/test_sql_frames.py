@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from mlops_helpers import sql_frames, tables
+from mlops_helpers import log_store, sql_frames, tables
 from mlops_helpers.predictions import PredictionLog
 from tests.logged import outcomes_of, two_months
 
@@ -82,7 +82,7 @@ def test_rows_are_plain_python(rows):
 
 def test_types_do_not_depend_on_the_rows(store_url, rows):
     """A query without rows has the types of one with rows: empty windows concatenate."""
-    engine = tables.connect(store_url)
+    engine = log_store.connect(store_url)
     query = sa.select(tables.predictions)
     with engine.begin() as connection:
         nothing = sql_frames.read(connection, query)

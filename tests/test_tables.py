@@ -1,13 +1,10 @@
 """The store itself guards its rows, whoever writes them."""
 
-import sqlite3
-
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from mlops_helpers import tables
-from mlops_helpers.predictions import PredictionLog
+from mlops_helpers import log_store, tables
 from mlops_helpers.sql_frames import epoch, to_rows
 from tests.logged import FEBRUARY, JANUARY, outcomes_of, two_months
 
@@ -15,7 +12,7 @@ from tests.logged import FEBRUARY, JANUARY, outcomes_of, two_months
 @pytest.fixture
 def engine(store_url):
     """An empty store, reached without the log."""
-    engine = tables.connect(store_url)
+    engine = log_store.connect(store_url)
     yield engine
     engine.dispose()
 
@@ -24,51 +21,6 @@ def engine(store_url):
 def rows():
     """Two hundred predictions of January and February 2024, some features missing."""
     return two_months()
-
-
-def test_sqlite_is_in_wal_mode_with_foreign_keys_and_can_be_copied(tmp_path, rows):
-    """Readers do not wait for a writer, orphans are impossible, and a backup holds every row."""
-    path = tmp_path / "log.db"
-    with PredictionLog(f"sqlite:///{path}") as log:
-        log.append(rows)
-        with log._engine.connect() as connection:
-            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
-    source, copy = sqlite3.connect(path), sqlite3.connect(tmp_path / "copy.db")
-    source.backup(copy)
-    source.close()
-    copy.close()
-    with PredictionLog(f"sqlite:///{tmp_path / 'copy.db'}") as log:
-        assert len(log.window()) == len(rows)
-
-
-def test_a_newer_store_is_refused(store_url):
-    """The course does not write into a store that it does not understand."""
-    engine = tables.connect(store_url)
-    with engine.begin() as connection:
-        connection.execute(sa.text("insert into store values (99)"))
-    engine.dispose()
-    with pytest.raises(ValueError, match="schema version 99, this code knows 1"):
-        tables.connect(store_url)
-
-
-def test_another_database_is_refused():
-    """Only databases that the tests run on are supported."""
-    with pytest.raises(ValueError, match="'mysql' is not supported"):
-        tables.connect("mysql://host/db")
-
-
-def test_opening_again_changes_nothing(engine, store_url, rows):
-    """The tables are made once; a second connection finds the rows of the first."""
-    with engine.begin() as connection:
-        tables.insert_new(connection, tables.predictions, to_rows(rows, tables.predictions))
-    again = tables.connect(store_url)
-    with again.connect() as connection:
-        count = sa.select(sa.func.count()).select_from(tables.predictions)
-        assert connection.scalar(count) == len(rows)
-        versions = connection.execute(sa.text("select schema_version from store")).all()
-    again.dispose()
-    assert versions == [(tables.SCHEMA_VERSION,)]
 
 
 def test_insert_keeps_the_first_and_upsert_the_last(engine):

@@ -1,0 +1,160 @@
+"""The database behind the log: opened, written to in one transaction, read in one snapshot.
+
+What a database cannot do (locked, full, read-only, gone, away) comes as a `LogError`: one sentence
+that names the store. A write that failed has left nothing behind.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from mlops_helpers.sqlite_files import database_path
+from mlops_helpers.upgrading import bring_up_to_date
+
+__all__ = ["LogError", "connect", "reading", "writing"]
+
+_BUSY_SECONDS = 60  # how long a writer waits for another one's transaction
+_ANSWER_SECONDS = 10  # how long a PostgreSQL may take to answer when it is called
+_DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+_WRITES = "log_writes"  # the execution option that tells a write from a read
+
+# What the databases say, what it means, and the way out.
+_TROUBLES = (
+    (r"is locked|lock timeout|deadlock", "is locked by another writer; end that, or try again"),
+    (
+        r"readonly|read-only|permission denied",
+        "may not be written to; use an address that may, or give yourself the right",
+    ),
+    (r"is full|No space left|could not extend", "has no room left; make room, then try again"),
+    (
+        r"is gone|no such table|no such column|does not exist",
+        "is not there any more as it was opened; put it back, or open another one",
+    ),
+    (
+        r"not a database|malformed|file is encrypted",
+        "is no whole SQLite database; restore it from a copy, or name another file",
+    ),
+    (
+        r"disk I/O error|unable to open database file",
+        "cannot be read or written; its folder must exist, and the disk must be sound",
+    ),
+    (
+        r"connection|timeout|terminat|could not connect|could not translate|shutting down",
+        "does not answer; see whether the server runs and the address is right",
+    ),
+)
+
+
+class LogError(Exception):
+    """The log's store cannot do what was asked; nothing of it was stored."""
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine on a store of this schema: made, or upgraded, if need be.
+
+    Raises `ValueError` for a database other than SQLite and PostgreSQL, for one that belongs to
+    another program and for a store of a newer schema, and `LogError` for one that cannot be used.
+    """
+    parsed = sa.make_url(url)
+    backend = parsed.get_backend_name()
+    if backend not in _DRIVERS:
+        raise ValueError(
+            f"database {backend!r} is not supported; use sqlite:///file.db or "
+            "postgresql://user@host/database"
+        )
+    engine = _sqlite(parsed) if backend == "sqlite" else _postgresql(parsed)
+    try:
+        with _explained(engine):
+            bring_up_to_date(engine, writing)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One transaction: all of what is done in it is stored at its end, or nothing if it fails.
+
+    On SQLite it holds the write lock from its start: to read first and write later would fail as
+    soon as another one has written in between.
+    """
+    marked = engine.execution_options(**{_WRITES: True})
+    with _explained(engine), marked.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection whose queries see one state of the store."""
+    if engine.dialect.name == "postgresql":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    with _explained(engine), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def _explained(engine: sa.Engine) -> Iterator[None]:
+    """Raise `LogError` for what the database cannot do; all else passes as it is."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        said = str(error.orig)
+        for pattern, words in _TROUBLES:
+            if re.search(pattern, said, re.IGNORECASE):
+                address = engine.url.render_as_string(hide_password=True)
+                raise LogError(f"the log's store {address} {words}") from error
+        raise
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    waiting = {"connect_timeout": _ANSWER_SECONDS}
+    return sa.create_engine(url.set(drivername=_DRIVERS["postgresql"]), connect_args=waiting)
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS, "isolation_level": None}}
+    path = database_path(f"sqlite:///{url.database or ''}")
+    if path:
+        options["poolclass"] = sa.NullPool  # no handle outlives its use: the file can be copied
+    engine = sa.create_engine(url, **options)
+    if path:
+        _never_make_it_again(engine, path)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _never_make_it_again(engine: sa.Engine, path: Path) -> None:
+    """SQLite makes an empty file where there is none: right once, wrong for a log that was lost."""
+    seen = False
+
+    def look(*_: object) -> None:
+        nonlocal seen
+        if seen and not path.exists():
+            raise sqlite3.OperationalError("the database file is gone")
+        seen = True
+
+    sa.event.listen(engine, "do_connect", look)
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - a driver's connection
+    cursor = connection.cursor()
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] == "delete":  # kept in the file
+        cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode safe against a crash of the program
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Python's driver would begin late, and not at all before a change of a table."""
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,198 @@
+"""A log outlives the code that made it: upgraded whole, or left as it was and refused in words."""
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from mlops_helpers import log_store, tables
+from mlops_helpers.predictions import PredictionLog
+from tests.logged import FEBRUARY, JANUARY, two_months
+from tests.version_1 import make_version_1
+
+
+def everything(url: str) -> dict[str, list[tuple]]:
+    """All rows of all tables that are there, as the driver gives them."""
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        names = sorted(sa.inspect(connection).get_table_names())
+        rows = {n: connection.execute(sa.text(f"select * from {n}")).all() for n in names}
+    engine.dispose()
+    return {name: [tuple(row) for row in found] for name, found in rows.items()}
+
+
+def shape(url: str) -> dict[str, object]:
+    """Columns, keys, checks and indexes of every table."""
+    engine = sa.create_engine(url)
+    inspector = sa.inspect(engine)
+    found = {
+        name: (
+            [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(name)],
+            inspector.get_pk_constraint(name)["constrained_columns"],
+            sorted((i["name"], tuple(i["column_names"])) for i in inspector.get_indexes(name)),
+        )
+        for name in sorted(inspector.get_table_names())
+    }
+    engine.dispose()
+    return found
+
+
+def test_an_older_store_is_upgraded_and_keeps_its_rows(store_url):
+    """Every row of version 1 is there afterwards, the new column has its default, writes work."""
+    make_version_1(store_url)
+    before = everything(store_url)
+    with PredictionLog(store_url) as log:
+        back = log.window(JANUARY, FEBRUARY)
+        assert back["prediction_id"].tolist() == ["p1"]
+        assert back["default"].tolist() == [1.0]
+        assert back["outcome_at"].tolist() == [FEBRUARY]
+        assert log.metrics()["value"].tolist() == [0.3]
+        assert log.alerts()["owner"].tolist() == [""]
+        assert log.experiments() == [{"name": "first"}]
+        assert log.append(two_months()) == 200
+    after = everything(store_url)
+    assert after.pop("deliveries") == []
+    assert after.pop("store") == [(tables.SCHEMA_VERSION,)]
+    assert after["alerts"] == [(*before["alerts"][0], "")]
+    assert after["predictions"][0] == before["predictions"][0]
+    for name in ("outcomes", "metrics", "experiments"):
+        assert after[name] == before[name]
+
+
+def test_an_upgraded_store_is_like_a_new_one(store_url):
+    """Columns in their order, types, keys and indexes: nobody can tell where it came from."""
+    log_store.connect(store_url).dispose()
+    new = shape(store_url)
+    engine = sa.create_engine(store_url)
+    tables._tables.drop_all(engine)
+    engine.dispose()
+    make_version_1(store_url)
+    assert shape(store_url) != new
+    log_store.connect(store_url).dispose()
+    assert shape(store_url) == new
+
+
+def test_a_newer_store_is_refused_and_left_alone(store_url):
+    """The course does not write into a store that it does not understand."""
+    make_version_1(store_url)
+    engine = sa.create_engine(store_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("insert into store values (99)"))
+    engine.dispose()
+    before = everything(store_url), shape(store_url)
+    with pytest.raises(ValueError, match="schema version 99, this code knows 2; update"):
+        log_store.connect(store_url)
+    assert (everything(store_url), shape(store_url)) == before
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        (["create table metrics (key text)"], "another program: it has the tables metrics"),
+        (["create table store (name text)"], "another program: its table 'store' has no version"),
+        (["create table store (schema_version integer)"], "its table 'store' has no version"),
+        (
+            ["create table store (schema_version integer)", "insert into store values (2)"],
+            "is damaged, it is not as schema version 2 has it",
+        ),
+        (
+            ["create table store (schema_version integer)", "insert into store values (1)"],
+            "is damaged, it is not as schema version 1 left it",
+        ),
+    ],
+)
+def test_the_database_of_another_program_is_refused(store_url, statements, said):
+    """One sentence says what was found; nothing is added to what is there."""
+    engine = sa.create_engine(store_url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    before = everything(store_url), shape(store_url)
+    try:
+        with pytest.raises(ValueError, match=said) as caught:
+            log_store.connect(store_url)
+        assert "\n" not in str(caught.value)
+        assert (everything(store_url), shape(store_url)) == before
+    finally:
+        with engine.begin() as connection:
+            for name in before[0]:
+                connection.exec_driver_sql(f"drop table {name}")
+        engine.dispose()
+
+
+def test_any_other_table_makes_a_file_another_programs(tmp_path):
+    """A file belongs to one program; on a server, tables of other names may lie beside ours."""
+    path = tmp_path / "music.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table songs (name text)")
+    connection.close()
+    with pytest.raises(ValueError, match="it has the tables songs and no log's version"):
+        PredictionLog(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("content", [b"prediction_id,probability\n" * 50, b"SQLite format 3\0" * 9])
+def test_a_file_that_is_no_database_is_refused(tmp_path, content):
+    """A table of values, or a database's first bytes: one sentence, the file untouched."""
+    path = tmp_path / "log.csv"
+    path.write_bytes(content)
+    with pytest.raises(log_store.LogError, match="is no whole SQLite database") as caught:
+        PredictionLog(f"sqlite:///{path}")
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == content
+
+
+def _open(url, barrier, answers):
+    barrier.wait()
+    with PredictionLog(url) as log:
+        answers.put(len(log.alerts()))
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_processes_that_open_it_at_once_upgrade_it_once(store_url, old):
+    """Four processes open a store of version 1, or none at all, at the same time; all can work."""
+    if old:
+        make_version_1(store_url)
+    spawn = multiprocessing.get_context("spawn")
+    barrier, answers = spawn.Barrier(4), spawn.Queue()
+    workers = [spawn.Process(target=_open, args=(store_url, barrier, answers)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
+    assert [answers.get(timeout=10) for _ in workers] == [int(old)] * 4
+    assert everything(store_url)["store"] == [(tables.SCHEMA_VERSION,)]
+
+
+def _open_and_die(url, changes):
+    """Open the store, and be killed as soon as so many changes of it are done."""
+    done = []
+
+    def count(_connection, _cursor, statement, *_rest):
+        if statement.startswith(("ALTER", "CREATE", "DELETE", "INSERT")):
+            done.append(statement)
+            if len(done) == changes:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", count)
+    PredictionLog(url)
+
+
+@pytest.mark.parametrize("changes", range(1, 7))
+def test_a_kill_in_the_middle_leaves_the_old_version(store_url, changes):
+    """Killed after any of the six changes, the next process finds version 1 and upgrades it."""
+    make_version_1(store_url)
+    before = everything(store_url), shape(store_url)
+    spawn = multiprocessing.get_context("spawn")
+    worker = spawn.Process(target=_open_and_die, args=(store_url, changes))
+    worker.start()
+    worker.join(60)
+    assert worker.exitcode == -signal.SIGKILL
+    assert (everything(store_url), shape(store_url)) == before
+    with PredictionLog(store_url) as log:
+        assert log.window()["prediction_id"].tolist() == ["p1"]
+        assert pd.isna(log.alerts()["resolved_at"]).tolist() == [True]
