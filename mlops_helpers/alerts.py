@@ -1,21 +1,26 @@
 """Rules over metric rows become alerts: opened once, folded while they last, resolved on recovery.
 
 Pure: rules, metric rows and the alerts that are known go in, the alerts that changed come out. The
-caller stores them before showing them to anybody. An unknown value (NaN) neither opens nor
-resolves: silence is not health.
+caller stores them before showing them to anybody.
+
+A rule walks through its windows in order of time, and every time in an alert is the end of a
+window, never the moment of the call. So evaluating four missed weeks at once gives the alerts that
+four evaluations would have given, a second scheduler gives the same again, and a call that comes
+late or twice finds that `last_seen_at` is not before its windows, and changes nothing.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
-__all__ = ["ALERT_COLUMNS", "Rule", "evaluate_rules"]
+__all__ = ["ALERT_COLUMNS", "Rule", "evaluate_rules", "retired"]
 
 ALERT_COLUMNS = (
     "alert_id",
@@ -32,20 +37,28 @@ ALERT_COLUMNS = (
     "last_seen_at",
     "resolved_at",
     "action",
+    "owner",
 )
 NO_TIME = pd.Timedelta(0)
 _TIMES = ("opened_at", "last_seen_at", "resolved_at")
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:mlops-helpers:alert")
+_NEEDED = ("metric", "subject", "model_version", "window_end", "value", "reference")
+
+Alert = dict[str, Any]
+Key = tuple[str, str, str, int]  # rule, metric, subject, model version
 
 
 @dataclass(frozen=True)
 class Rule:
-    """When a metric is a matter for somebody, and what they should do.
+    """When a metric is a matter for somebody, who that is, and what they should do.
 
     A window breaches when `value` (or, with `over="null"`, value minus `reference`: what is left
     above the level that chance explains) is beyond `limit` in `direction`. After `patience`
-    breaching windows in a row an alert opens. Within `cooldown` of its recovery a new breach opens
-    the same alert again instead of another one.
+    breaching windows in a row an alert opens; a window whose value is not known neither counts
+    nor breaks the row, because silence is no evidence of health. The first window within the limit
+    resolves the alert. Within `cooldown` of its recovery a new breach opens the same alert again
+    instead of another one. Windows that end at or before `since` are not looked at: give it to a
+    rule that is new or has a new limit, and it will not judge the past anew.
     """
 
     name: str
@@ -57,6 +70,8 @@ class Rule:
     cooldown: pd.Timedelta = NO_TIME
     action: str = ""
     over: Literal["zero", "null"] = "zero"
+    owner: str = ""
+    since: pd.Timestamp | None = None
 
     def __post_init__(self) -> None:
         """Refuse a rule that could never work."""
@@ -71,14 +86,27 @@ class Rule:
                 )
         if pd.isna(self.limit):
             raise ValueError(f"rule {self.name!r}: limit is missing; it would never be crossed")
+        if not np.isfinite(self.limit):
+            raise ValueError(f"rule {self.name!r}: limit == {self.limit}; must be finite")
         if self.patience < 1:
             raise ValueError(f"rule {self.name!r}: patience == {self.patience}; must be at least 1")
+        if pd.isna(self.cooldown) or self.cooldown < NO_TIME:
+            raise ValueError(f"rule {self.name!r}: cooldown == {self.cooldown}; must be 0 or more")
+        if self.since is not None and pd.Timestamp(self.since).tz is None:
+            raise ValueError(
+                f"rule {self.name!r}: since == {self.since} has no time zone; "
+                "pass pd.Timestamp(since, tz='UTC')"
+            )
+
+    def excess(self, rows: pd.DataFrame) -> pd.Series:
+        """How far each metric row is beyond the limit, in the metric's unit; NaN if not known."""
+        value = rows["value"] - (rows["reference"] if self.over == "null" else 0.0)
+        return value - self.limit if self.direction == "above" else self.limit - value
 
     def breached(self, rows: pd.DataFrame) -> pd.Series:
         """True, False, or missing where the value is not known, for each metric row."""
-        value = rows["value"] - (rows["reference"] if self.over == "null" else 0.0)
-        beyond = value > self.limit if self.direction == "above" else value < self.limit
-        return beyond.astype("boolean").where(value.notna())
+        excess = self.excess(rows)
+        return (excess > 0).astype("boolean").where(excess.notna())
 
 
 def evaluate_rules(
@@ -92,82 +120,141 @@ def evaluate_rules(
 
     `metric_rows` are those of `PredictionLog.metrics()`; windows that end after `when` are not
     known yet and left out. `open_alerts` are the alerts known so far (`PredictionLog.alerts()`;
-    resolved ones are needed for a cooldown). The same call twice changes nothing: a repeat at
-    the same `when` is not counted again. Raises `ValueError` for a naive `when`, for two rules of
-    one name, and for missing columns.
+    resolved ones are needed for a cooldown, and so that they are not found again). The same call
+    twice changes nothing, and windows up to an alert's `last_seen_at` are never judged again. Of
+    several rows whose windows end together the worst counts, once. An open alert whose rule is not
+    among `rules` is left as it is; see `retired`. Raises `ValueError` for a naive time, for two
+    rules of one name, for missing columns and for an infinite value.
     """
     names = [rule.name for rule in rules]
     if pd.Timestamp(when).tz is None:
         raise ValueError(f"when == {when} has no time zone; pass pd.Timestamp(when, tz='UTC')")
     if len(set(names)) < len(names):
         raise ValueError(f"rules {names} share a name; alerts are kept under it")
-    needed = ("metric", "subject", "model_version", "window_end", "value", "reference")
-    missing = [name for name in needed if name not in metric_rows.columns]
-    if missing:
-        raise ValueError(f"metric_rows lack {missing}; pass what PredictionLog.metrics() returns")
+    rows = _checked(metric_rows)
+    rows = rows[rows["window_end"] <= when]
     known = {} if open_alerts is None else _latest(open_alerts)
-    rows = metric_rows[metric_rows["window_end"] <= when]
-    rows = rows.assign(model_version=rows["model_version"].fillna(0).astype("int64"))
-    changed = []
+    changed: list[Alert] = []
     for rule in rules:
-        mine = rows[rows["metric"] == rule.metric].sort_values("window_end")
+        mine = rows[rows["metric"] == rule.metric]
+        if rule.since is not None:
+            mine = mine[mine["window_end"] > rule.since]
         for (subject, version), history in mine.groupby(["subject", "model_version"]):
-            alert = _step(rule, history, known.get((rule.name, subject, int(version))), when)
+            alert = known.get((rule.name, rule.metric, str(subject), int(version)))
             if alert is not None:
-                changed.append(alert)
+                history = history[history["window_end"] > alert["last_seen_at"]]
+            changed += _walk(rule, history, alert)
     return _frame(changed)
 
 
-def _step(
-    rule: Rule, history: pd.DataFrame, alert: dict[str, Any] | None, when: pd.Timestamp
-) -> dict[str, Any] | None:
-    """What becomes of one rule and subject: a new, folded, reopened or resolved alert, or None."""
-    breached = rule.breached(history)
-    last = history.iloc[-1]
-    if alert is not None and alert["last_seen_at"] >= when:
-        return None
+def retired(rules: Iterable[Rule], alerts: pd.DataFrame, *, when: pd.Timestamp) -> pd.DataFrame:
+    """The open ones of `alerts` that none of `rules` watches any more, resolved at `when`.
+
+    Nothing closes them otherwise: deleting a rule is no recovery. Look at them and hand them to
+    `PredictionLog.append_alerts` if they are settled.
+    """
+    watched = {(rule.name, rule.metric) for rule in rules}
+    left = [
+        {**alert, "status": "resolved", "resolved_at": max(pd.Timestamp(when), _seen(alert))}
+        for alert in alerts.to_dict("records")
+        if alert["status"] == "open" and (alert["rule"], alert["metric"]) not in watched
+    ]
+    return _frame([{**alert, "last_seen_at": alert["resolved_at"]} for alert in left])
+
+
+def _walk(rule: Rule, history: pd.DataFrame, alert: Alert | None) -> list[Alert]:
+    """The alerts of one rule and subject that windows after the known `alert` made or changed."""
+    excess = rule.excess(history)
+    order = history.assign(excess=excess).sort_values(["window_end", "excess"], na_position="first")
+    worst = order.drop_duplicates("window_end", keep="last")
+    breached = rule.breached(worst)
+    worst, breached = worst[breached.notna()], breached.dropna()
+    if not breached.any() and (alert is None or alert["status"] != "open"):
+        return []
+    changed: dict[str, Alert] = {}
+    in_a_row = 0
+    for row, beyond in zip(worst.to_dict("records"), breached, strict=True):
+        in_a_row = in_a_row + 1 if beyond else 0
+        after = _step(rule, row, in_a_row, alert)
+        if after is not None:
+            alert = changed[after["alert_id"]] = after
+    return list(changed.values())
+
+
+def _step(rule: Rule, row: Alert, in_a_row: int, alert: Alert | None) -> Alert | None:
+    """What one known window makes of the latest alert; None if nothing."""
+    end = row["window_end"]
+    # As the rule is now: an old limit beside a value judged by the new one would mislead.
+    now = {
+        "severity": rule.severity,
+        "limit": rule.limit,
+        "action": rule.action,
+        "owner": rule.owner,
+        "value": row["value"],
+        "last_seen_at": end,
+    }
     is_open = alert is not None and alert["status"] == "open"
-    if pd.isna(breached.iloc[-1]):
+    if not in_a_row:
+        healed = {"status": "resolved", "resolved_at": end}
+        return {**alert, **now, **healed} if is_open and alert is not None else None
+    if not is_open and in_a_row < rule.patience:
         return None
-    if not breached.iloc[-1]:
-        healed = {"status": "resolved", "resolved_at": when, "last_seen_at": when}
-        return {**alert, **healed, "value": last["value"]} if is_open else None
-    recent = breached.iloc[-rule.patience :].fillna(False)
-    if not is_open and (len(recent) < rule.patience or not recent.all()):
-        return None
-    seen = {"value": last["value"], "last_seen_at": when}
-    if is_open or (alert is not None and when - alert["resolved_at"] < rule.cooldown):
-        again = {"status": "open", "resolved_at": pd.NaT}
-        return {**alert, **seen, **again, "times_seen": alert["times_seen"] + 1}
-    return _opened(rule, last, when) | seen
-
-
-def _opened(rule: Rule, row: pd.Series, when: pd.Timestamp) -> dict[str, Any]:
+    opened = {"status": "open", "resolved_at": pd.NaT}
+    if alert is not None and (is_open or end - alert["resolved_at"] < rule.cooldown):
+        return {**alert, **now, **opened, "times_seen": alert["times_seen"] + 1}
     subject, version = str(row["subject"]), int(row["model_version"])
-    key = json.dumps([rule.name, subject, version, when.isoformat()])
-    return {
+    key = json.dumps([rule.name, rule.metric, subject, version, pd.Timestamp(end).isoformat()])
+    new = {
         "alert_id": str(uuid.uuid5(_NAMESPACE, key)),
         "rule": rule.name,
         "metric": rule.metric,
         "subject": subject,
         "model_version": version,
-        "severity": rule.severity,
-        "status": "open",
-        "limit": rule.limit,
         "times_seen": 1,
-        "opened_at": when,
-        "resolved_at": pd.NaT,
-        "action": rule.action,
+        "opened_at": end,
     }
+    return {**new, **now, **opened}
 
 
-def _latest(alerts: pd.DataFrame) -> dict[tuple[str, str, int], dict[str, Any]]:
-    """The last opened alert of each rule, subject and model version."""
-    ordered = alerts.sort_values("opened_at").to_dict("records")
-    return {(a["rule"], a["subject"], int(a["model_version"])): a for a in ordered}
+def _checked(metric_rows: pd.DataFrame) -> pd.DataFrame:
+    """The columns that rules need, in one form: no missing subject or version, numbers, UTC."""
+    missing = [name for name in _NEEDED if name not in metric_rows.columns]
+    if missing:
+        raise ValueError(f"metric_rows lack {missing}; pass what PredictionLog.metrics() returns")
+    rows = metric_rows[list(_NEEDED)].copy()
+    if rows.empty:
+        rows["window_end"] = pd.to_datetime(rows["window_end"], utc=True)
+    elif not isinstance(rows["window_end"].dtype, pd.DatetimeTZDtype):
+        raise ValueError(
+            f"metric_rows: window_end has no time zone ({rows['window_end'].dtype}); "
+            "use dt.tz_localize(zone).dt.tz_convert('UTC')"
+        )
+    rows["window_end"] = rows["window_end"].dt.tz_convert("UTC").dt.as_unit("us")
+    rows["subject"] = rows["subject"].astype(object).fillna("").astype("str")
+    rows["model_version"] = rows["model_version"].astype("Int64").fillna(0).astype("int64")
+    rows = rows.astype({"value": "float64", "reference": "float64"})
+    for name in ("value", "reference"):
+        wrong = rows[np.isinf(rows[name])]
+        if len(wrong):
+            first = wrong.iloc[0]
+            raise ValueError(
+                f"metric {first['metric']!r} of {first['subject']!r}: {name} == {first[name]} in "
+                f"{len(wrong)} rows; must be finite, or missing if it could not be computed"
+            )
+    return rows
 
 
-def _frame(alerts: list[dict[str, Any]]) -> pd.DataFrame:
+def _latest(alerts: pd.DataFrame) -> dict[Key, Alert]:
+    """The last opened alert of each rule, metric, subject and model version."""
+    ordered = alerts.sort_values(["opened_at", "last_seen_at"]).to_dict("records")
+    return {(a["rule"], a["metric"], a["subject"], int(a["model_version"])): a for a in ordered}
+
+
+def _seen(alert: Alert) -> pd.Timestamp:
+    return pd.Timestamp(alert["last_seen_at"])
+
+
+def _frame(alerts: list[Alert]) -> pd.DataFrame:
     frame = pd.DataFrame(alerts, columns=list(ALERT_COLUMNS))
     for name in _TIMES:
         frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("us")
