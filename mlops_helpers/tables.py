@@ -105,6 +105,7 @@ deliveries = sa.Table(
     sa.Column("claimed_until", Utc),
     sa.Column("sent_at", Utc),
     sa.Column("last_error", sa.Text, nullable=False, server_default=""),
+    sa.Column("message", sa.Text, nullable=False),
     sa.Index("deliveries_by_status", "status", "next_attempt_at"),
 )
 experiments = sa.Table(

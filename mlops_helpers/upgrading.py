@@ -33,7 +33,8 @@ STEPS: dict[int, tuple[str, ...]] = {
             next_attempt_at BIGINT NOT NULL,
             claimed_until BIGINT,
             sent_at BIGINT,
-            last_error TEXT NOT NULL DEFAULT ''
+            last_error TEXT NOT NULL DEFAULT '',
+            message TEXT NOT NULL
         )""",
         "CREATE INDEX deliveries_by_status ON deliveries (status, next_attempt_at)",
         "CREATE INDEX predictions_by_version ON predictions (model_version, scored_at)",

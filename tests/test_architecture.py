@@ -55,6 +55,9 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
             "sql_frames",
             "log_summaries",
             "log_outcomes",
+            "log_alerts",
+            "log_deliveries",
+            "log_health",
             "log_reading",
             "log_store",
             "upgrading",
@@ -77,7 +80,7 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
     "pages": ({"jinja2"}, {"report", "cards.rendering"}),
     "network": (
         {"http", "urllib", "socket", "smtplib", "requests", "httpx", "aiohttp", "fastapi"},
-        {"doctor", "browsing"},
+        {"doctor", "browsing", "channels"},
     ),
 }
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns", "localtime"}
