@@ -116,7 +116,11 @@ def _explained(engine: sa.Engine) -> Iterator[None]:
 
 def _postgresql(url: sa.URL) -> sa.Engine:
     waiting = {"connect_timeout": _ANSWER_SECONDS}
-    return sa.create_engine(url.set(drivername=_DRIVERS["postgresql"]), connect_args=waiting)
+    return sa.create_engine(
+        url.set(drivername=_DRIVERS["postgresql"]),
+        connect_args=waiting,
+        pool_pre_ping=True,  # a server that was restarted between two calls is no trouble
+    )
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
