@@ -48,6 +48,8 @@ predictions     the SQL log of predictions, outcomes, metrics, alerts, experimen
 log_store       the log's database: opened, written in one transaction, read in one snapshot
 upgrading       schema versions of the log: older upgraded, newer and foreign ones refused
 worlds          drifts of known size and four causes, simulated with their truth
+causes          which of four causes is behind a bad month, and what to do
+cause_scores    how often that reading is right
 drift           has the current sample moved away from the reference?
 performance     metrics with intervals, per window and group
 curves          the points behind the pictures of a model, with bands

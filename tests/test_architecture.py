@@ -21,6 +21,8 @@ CORE = (
     "ab_testing",
     "alerts",
     "business",
+    "cause_scores",
+    "causes",
     "contracts",
     "curves",
     "data",
