@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 
@@ -51,16 +52,24 @@ class Postgres:
         if os.geteuid() == 0:
             shutil.chown(home, "postgres")
             self._as_user = ["runuser", "-u", "postgres", "--"]
-        self._run("initdb", "-A", "trust", "-U", "course", "-E", "UTF8", "--locale=C")
+        # its log in files of 1 MiB: they never meet a `largest_file` of that size
+        small = "--wal-segsize=1"
+        self._run("initdb", "-A", "trust", "-U", "course", "-E", "UTF8", "--locale=C", small)
         self.url = f"postgresql+psycopg://course@127.0.0.1:{self._port}/postgres"
 
-    def start(self) -> None:
-        """Return when it takes connections."""
+    def start(self, *, largest_file: int | None = None) -> None:
+        """Return when it takes connections; at once if it runs already.
+
+        With `largest_file` none of its files grows beyond so many bytes, as on a full disk.
+        """
+        if self._server is not None and self._server.poll() is None:
+            return
         with (self._home / "log").open("ab") as log:
             self._server = subprocess.Popen(
                 [*self._as_user, self._binaries / "postgres", "-D", self._home / "data",
                  "-p", str(self._port), "-h", "127.0.0.1", "-k", self._home, "-c", "fsync=off"],
                 stdout=log, stderr=log, cwd=self._home,
+                preexec_fn=largest_file and partial(_limit_files, largest_file),
             )  # fmt: skip
         wait_until(lambda: _accepts(self._port), self._server, self._home / "log")
 
@@ -75,6 +84,12 @@ class Postgres:
             [*self._as_user, self._binaries / program, "-D", self._home / "data", *arguments],
             check=True, capture_output=True, cwd=self._home,
         )  # fmt: skip
+
+
+def _limit_files(size: int) -> None:
+    import resource  # not on every system
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 @contextlib.contextmanager
