@@ -46,13 +46,25 @@ def test_signal_map_says_moved_still_or_not_known():
     """The word, the hatch and the value say what moved; what is not known is not called still."""
     ax = plots.signal_map(SIGNALS)
     assert cells(ax)[(0, 0)] == "MOVED\n0.500"
-    assert cells(ax)[(1, 0)] == "still\n1.020"
+    assert cells(ax)[(0, 1)] == "still\n1.020"
+    assert [label.get_text() for label in ax.get_xticklabels()] == [
+        "applicants\nchanged",
+        "the world\nchanged",
+    ]
     assert [patch.get_hatch() for patch in ax.patches] == ["//", "", "", "//"]
-    assert finding(ax) == "Each of the causes moves another set of signals"
+    assert finding(ax) == "Each cause moves another set of signals"
     early = SIGNALS.assign(moved=pd.array([True, None, False, None], dtype="boolean"))
-    assert cells(plots.signal_map(early))[(1, 0)] == "not known"
+    assert cells(plots.signal_map(early))[(0, 1)] == "not known"
     told = SIGNALS.assign(shown=["5 of 10", "1.02", "0 of 10", "1.60"])
     assert cells(plots.signal_map(told))[(0, 0)] == "MOVED\n5 of 10"
+
+
+def test_signals_that_wait_for_labels_stand_below_a_line():
+    """Their names say that they need labels, and a line divides them from what is known today."""
+    ax = plots.signal_map(SIGNALS.assign(needs_labels=[False, True] * 2))
+    names = [label.get_text().replace("\n", " ") for label in ax.get_yticklabels()]
+    assert names == ["features drifted", "observed / expected (needs labels)"]
+    assert [line.get_ydata()[0] for line in ax.lines] == [0.5]
 
 
 def test_causes_that_move_the_same_signals_are_named():

@@ -72,30 +72,36 @@ def signal_map(
 ) -> Axes:
     """Which `signal` each `cause` moves: the word, its `value`, hatched where it `moved`.
 
-    `moved` is true, false, or missing where the signal cannot be known yet. With a column `shown`
-    its text stands in the place of the value.
+    A row a signal, a column a cause, in the order of the frame. `moved` is true, false, or missing
+    where the signal cannot be known. With a column `shown` its text stands in the place of the
+    value; with a column `needs_labels` (true or false) a line divides the signals that wait for
+    labels from the others, and their names say so.
     """
     need(frame, ["cause", "signal", "value", "moved"], "signal_map")
     if frame.empty:
         return no_data(ax, "no signal was measured")
-    moved = frame["moved"].astype("boolean")
+    late = pd.Series(frame.get("needs_labels", False), index=frame.index).astype(bool)
+    names = frame["signal"].astype(str)
+    names = names.mask(late, names + " (needs labels)")
+    rows = frame.assign(signal=names, moved=frame["moved"].astype("boolean"))
     cells: dict[tuple[str, str], Cell] = {}
-    for row, is_moved in zip(frame.to_dict("records"), moved, strict=True):
-        number = row.get("shown", said(row["value"]))
-        looks = {True: ("MOVED", ORANGE, "//"), False: ("still", _WHITE, "")}
-        word, colour, hatch = ("not known", _PALE, "") if pd.isna(is_moved) else looks[is_moved]
-        text = word if pd.isna(is_moved) else f"{word}\n{number}"
-        cells[str(row["cause"]), str(row["signal"])] = (text, colour, hatch)
-    ax = _grid(ax, cells, rows=frame["cause"], columns=frame["signal"])
-    patterns: dict[tuple[object, ...], list[str]] = {}
-    known = frame.assign(moved=moved.astype("object").where(moved.notna(), None))
-    for cause, rows in known.groupby("cause", sort=False):
-        patterns.setdefault(tuple(rows.sort_values("signal")["moved"]), []).append(words(cause))
-    alike = [" and ".join(names) for names in patterns.values() if len(names) > 1]
-    finding = "Each of the causes moves another set of signals"
+    looks = {True: ("MOVED", ORANGE, "//"), False: ("still", _WHITE, "")}
+    for row in rows.to_dict("records"):
+        known = pd.notna(row["moved"])
+        word, colour, hatch = looks[bool(row["moved"])] if known else ("not known", _PALE, "")
+        number = row.get("shown", said(row["value"])) if known else ""
+        cells[row["signal"], str(row["cause"])] = (f"{word}\n{number}".strip(), colour, hatch)
+    ax = _grid(ax, cells, rows=rows["signal"], columns=rows["cause"], tall=0.52)
+    if late.any() and not late.all():
+        ax.axhline(rows.loc[~late, "signal"].nunique() - 0.5, color=BLACK, linewidth=2.2)
+    patterns: dict[tuple[str, ...], list[str]] = {}
+    for cause, part in rows.sort_values("signal").groupby("cause", sort=False):
+        patterns.setdefault(tuple(part["moved"].astype(str)), []).append(words(cause))
+    alike = [" and ".join(causes) for causes in patterns.values() if len(causes) > 1]
+    finding = "Each cause moves another set of signals"
     if alike:
         finding = f"Not told apart by what moves: {'; '.join(alike)}"
-    return finish(ax, title=title or finding, x="signal")
+    return finish(ax, title=title or finding, x="cause")
 
 
 def drift_map(
