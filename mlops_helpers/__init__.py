@@ -52,6 +52,10 @@ causes          which of four causes is behind a bad month, and what to do
 cause_scores    how often that reading is right
 drift           has the current sample moved away from the reference?
 performance     metrics with intervals, per window and group
+performance_windows  which predictions belong to a window, and which labels are due
+expectations    what the probabilities promised for a window, and what came true
+vintages        share of a quarter's loans that has defaulted, by months on book
+default_times   when a simulated loan defaults, from a known distribution
 curves          the points behind the pictures of a model, with bands
 importance      what a model loses when a column is shuffled
 segments        how a model does in parts of the portfolio

@@ -10,7 +10,6 @@ Sources: E. R. DeLong et al. (1988), see `delong`; N. J. Johnson (1978), "Modifi
 confidence intervals for asymmetrical populations", JASA 73, 536-544; E. B. Wilson (1927).
 """
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +19,7 @@ from scipy import stats
 
 from mlops_helpers.calibration import expected_recalibration, recalibration
 from mlops_helpers.delong import MIN_PER_CLASS, auc_interval
+from mlops_helpers.performance_windows import COUNTS, windows
 from mlops_helpers.ranking_intervals import ranking_limits
 from mlops_helpers.two_samples import wilson
 from mlops_helpers.weighted_metrics import NAMES, RANKING, TINY, chunks, statistics
@@ -40,9 +40,9 @@ def evaluate(
     What cannot be computed (no rows, one class only) is NaN, never a flattering number. With fewer
     than `MIN_PER_CLASS` rows of a class only the default rate has limits; average precision has
     none where the ranking is perfect, either, since every resample of it is perfect as well.
-    `n_boot` resamples, drawn from `seed`, serve KS and average precision; `n_boot=0` leaves all
-    intervals out. Raises `ValueError` for labels other than 0 and 1, probabilities outside [0, 1],
-    missing values and unequal lengths.
+    `n_boot` resamples, drawn from `seed`, serve KS and average precision; with `n_boot=0` these two
+    have no limits, and all others are computed at once. Raises `ValueError` for labels other than 0
+    and 1, probabilities outside [0, 1], missing values and unequal lengths.
 
     >>> evaluate([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], seed=1, n_boot=0).value[0]
     np.float64(0.75)
@@ -55,23 +55,23 @@ def evaluate(
     value["calibration_slope"] = calibration.slope.value
     value["calibration_intercept"] = calibration.intercept.value
     limits: dict[str, Limits] = {}
-    if n_boot and len(y_):
+    if len(y_):
         rate = wilson(pd.Series(y_), 1 - level)
         limits["default_rate"] = rate.low, rate.high
-    if n_boot and min(y_.sum(), (1.0 - y_).sum()) >= MIN_PER_CLASS:
+    if min(y_.sum(), (1.0 - y_).sum()) >= MIN_PER_CLASS:
         auc = auc_interval(y_, p_, confidence=level)
-        ranking = ranking_limits(y_, p_, seed=seed, n_boot=n_boot, level=level)
         stated = np.clip(np.where(y_ == 1, p_, 1.0 - p_), TINY, 1.0)
         limits |= {
             "auc": (auc.low, auc.high),
             "gini": (2.0 * auc.low - 1.0, 2.0 * auc.high - 1.0),
-            "ks": ranking.ks,
-            "average_precision": ranking.average_precision,
             "brier": _mean_limits((y_ - p_) ** 2, level),
             "log_loss": _mean_limits(-np.log(stated), level),
             "calibration_slope": (calibration.slope.low, calibration.slope.high),
             "calibration_intercept": (calibration.intercept.low, calibration.intercept.high),
         }
+        if n_boot:
+            ranking = ranking_limits(y_, p_, seed=seed, n_boot=n_boot, level=level)
+            limits |= {"ks": ranking.ks, "average_precision": ranking.average_precision}
     return _tidy(value, limits, len(y_))
 
 
@@ -124,33 +124,54 @@ def by_window(
     n_boot: int = 500,
     by: Sequence[str] = ("model_version",),
     time: str = "scored_at",
+    label_delay: pd.Timedelta | None = None,
+    as_of: pd.Timestamp | None = None,
+    level: float = 0.95,
 ) -> pd.DataFrame:
     """`evaluate` for each window [start, end) of `time` and each group of the columns `by`.
 
     `log` is a prediction log joined with outcomes (`PredictionLog.window`). Returns a frame
-    `window_start, window_end, *by, metric, value, low, high, predictions, labelled, complete`.
-    A window is complete when every prediction in it has an outcome; metrics use the labelled rows,
-    so an incomplete window shows the loans that were quick to default, not all of them.
-    Windows without predictions have no rows. Raises `ValueError` naming a missing column.
+    `window_start, window_end, *by, metric, value, low, high, predictions, labelled, due, overdue,
+    complete`, with the metrics of `evaluate`, `observed_to_expected` (defaults seen over the sum of
+    the probabilities) and, if `log` has a `decision`, `default_rate_approved`; both have Wilson's
+    limits. `n_boot=0` leaves out the limits of KS and average precision only: that is the way to
+    read a million rows in seconds.
+
+    With `as_of` the log is seen as it was then, and a window is complete when it is over and each
+    of its predictions has its label. With a `label_delay` besides, `due` counts the predictions
+    scored at least that long before, `overdue` those of them without a label, and an incomplete
+    window is measured by its due rows only: early labels are mostly defaults, see
+    `performance_windows`. A window merely young has `overdue` 0. Without a `label_delay` nobody
+    knows what is due: both are missing, and an incomplete window shows the loans that were quick.
+    What no label supports is NaN. Windows without predictions have no rows. Raises `ValueError`
+    as `performance_windows.windows` does.
     """
-    missing = [c for c in (time, "probability", "default", *by) if c not in log.columns]
-    if missing:
-        raise ValueError(
-            f"log has no column {missing[0]!r}; by_window needs {time!r}, 'probability', "
-            f"'default' and {list(by)}: pass the frame that PredictionLog.window returns"
-        )
+    by = (by,) if isinstance(by, str) else tuple(by)
     parts = []
-    for start, end in _windows(log[time], freq):
-        rows = log[(log[time] >= start) & (log[time] < end)]
-        for keys, group in rows.groupby(list(by), dropna=False) if by else [((), rows)]:
-            known = group[group["default"].notna()]
-            table = evaluate(known["default"], known["probability"], seed=seed, n_boot=n_boot)
-            head = {"window_start": start, "window_end": end} | dict(zip(by, keys, strict=True))
-            counts = {"predictions": len(group), "labelled": len(known)}
-            parts.append(table.assign(**head, **counts, complete=len(known) == len(group)))
-    columns = ["window_start", "window_end", *by, "metric", "value", "low", "high"]
-    columns += ["predictions", "labelled", "complete"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    for window in windows(log, freq, by=by, time=time, label_delay=label_delay, as_of=as_of):
+        known = window.known
+        table = evaluate(
+            known["default"], known["probability"], seed=seed, n_boot=n_boot, level=level
+        )
+        rates = pd.DataFrame(_rates(known, level), columns=list(table.columns))
+        table = pd.concat([table.iloc[:-1], rates, table.iloc[-1:]], ignore_index=True)
+        parts.append(table.assign(**window.head, **window.counts))
+    columns = ["window_start", "window_end", *by, "metric", "value", "low", "high", *COUNTS]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    table = pd.concat(parts, ignore_index=True)[columns]
+    return table.astype({"due": "Int64", "overdue": "Int64"})
+
+
+def _rates(known: pd.DataFrame, level: float) -> list[tuple[str, float, float, float]]:
+    """Rows of a metric table that need more than outcome and probability of all."""
+    rate, expected = wilson(known["default"], 1 - level), known["probability"].mean()
+    ratio = 1 / expected if expected > 0 else np.nan
+    rows = [("observed_to_expected", rate.value * ratio, rate.low * ratio, rate.high * ratio)]
+    if "decision" in known:
+        approved = wilson(known.loc[known["decision"] == "approve", "default"], 1 - level)
+        rows.append(("default_rate_approved", approved.value, approved.low, approved.high))
+    return rows
 
 
 def _mean_limits(losses: Floats, level: float) -> Limits:
@@ -171,18 +192,9 @@ def _percentiles(draws: Floats, level: float) -> Limits:
     usable = draws[~np.isnan(draws)]
     if not len(usable):
         return np.nan, np.nan
-    low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
+    # What comes is one more draw of the same kind: among n + 1 the i-th has i / (n + 1) below it.
+    low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2], method="weibull")
     return float(low), float(high)
-
-
-def _windows(times: pd.Series, freq: str) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
-    """The windows [start, end) of `freq` that cover `times`, the last one included."""
-    if times.empty:
-        return []
-    step = pd.tseries.frequencies.to_offset(freq)
-    first = step.rollback(times.min().normalize())
-    edges = pd.date_range(first, times.max() + step, freq=step)
-    return list(itertools.pairwise(edges))
 
 
 def _tidy(value: dict[str, float], limits: dict[str, Limits], n: int) -> pd.DataFrame:

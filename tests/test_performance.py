@@ -125,11 +125,13 @@ def test_limits_need_as_many_of_each_class_as_an_auc():
         assert limited == ([*METRICS, "n"] if defaults == MIN_PER_CLASS else ["default_rate", "n"])
 
 
-def test_without_resamples_there_are_values_only():
-    """`n_boot=0` leaves every interval out and changes no value."""
+def test_without_resamples_only_what_needs_them_has_no_limits():
+    """`n_boot=0` leaves out the limits of KS and average precision, and changes nothing else."""
     y, p = sample(400)
     quick, full = (evaluate(y, p, seed=1, n_boot=n).set_index("metric") for n in (0, 50))
-    assert quick.loc[list(METRICS), ["low", "high"]].isna().all(axis=None)
+    resampled = ["ks", "average_precision"]
+    assert quick.loc[resampled, ["low", "high"]].isna().all(axis=None)
+    pd.testing.assert_frame_equal(quick.drop(resampled), full.drop(resampled))
     pd.testing.assert_series_equal(quick["value"], full["value"])
 
 

@@ -150,7 +150,7 @@ def expected_and_realised(
     judged = rows[complete & rows["realised"].notna()]
     apart = (judged["low"] > judged["expected_high"]) | (judged["high"] < judged["expected_low"])
     if "agrees" in judged:
-        apart = ~judged["agrees"].astype(bool)
+        apart = ~judged["agrees"].astype("boolean").fillna(True)
     finding = f"No window is complete yet: no {what} can be judged"
     if len(judged):
         finding = (
