@@ -63,6 +63,11 @@ looking_back    years of loans: the reference, each later one, and what it did t
 profiles        what is in a table, ready for JSON
 business        profit, cut-offs, the cost model
 alerts          rules over metric rows
+messages        one event of an alert in words
+channels        log, mail, webhook: a message goes out, or the reason why not
+outbox          sends what is to be told, and tries again what did not go out
+log_alerts      alerts in the log, with what is to be told of them (SQL)
+log_deliveries  what is still to be told, taken by one deliverer at a time (SQL)
 retraining      decide from evidence, judge a challenger
 ab_testing      assignment, sample size, analysis of outcomes
 plots           one function per figure: frame in, Axes out

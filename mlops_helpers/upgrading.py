@@ -37,6 +37,7 @@ STEPS: dict[int, tuple[str, ...]] = {
             message TEXT NOT NULL
         )""",
         "CREATE INDEX deliveries_by_status ON deliveries (status, next_attempt_at)",
+        "CREATE INDEX deliveries_by_alert ON deliveries (alert_id, channel, event_at)",
         "CREATE INDEX predictions_by_version ON predictions (model_version, scored_at)",
     )
 }
