@@ -9,8 +9,7 @@ Windows are half-open, [start, end), and all times aware UTC.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -19,14 +18,16 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from mlops_helpers import log_store, log_summaries, sql_frames, tables
-from mlops_helpers.tables import alerts, experiments, metrics, outcomes, predictions
+from mlops_helpers import log_alerts, log_deliveries, log_store, log_summaries, sql_frames, tables
+from mlops_helpers.log_outcomes import OutcomeReceipt, checked_outcomes, record
+from mlops_helpers.log_reading import chunks, window_query, with_labels
+from mlops_helpers.log_rows import checked
+from mlops_helpers.tables import experiments, metrics, predictions
 
 __all__ = ["METRIC_COLUMNS", "RESULT_FIELDS", "OutcomeReceipt", "PredictionLog"]
 
 METRIC_COLUMNS = tuple(column.name for column in metrics.columns)
 RESULT_FIELDS = ("analysed", "conclusion", "verdict")  # of an experiment; all others are its plan
-_OUTCOME_COLUMNS = [column.name for column in outcomes.columns]
 _METRIC_DEFAULTS = {
     "subject": "",
     "model_version": pd.NA,
@@ -35,21 +36,6 @@ _METRIC_DEFAULTS = {
     "reference": np.nan,
     "severity": "none",
 }
-_IDS_AT_ONCE = 10_000  # below the limits on bound values of both databases
-
-
-@dataclass(frozen=True)
-class OutcomeReceipt:
-    """What became of the outcomes that were handed in; the four add up to their number.
-
-    stored: new. repeated: already there, the same. unknown: no such prediction, not stored.
-    contradicting: another label or another date than the one stored first, which stays.
-    """
-
-    stored: int
-    repeated: int
-    unknown: int
-    contradicting: int
 
 
 class PredictionLog:
@@ -66,48 +52,21 @@ class PredictionLog:
         """Store predictions (columns of `scoring.PREDICTION_COLUMNS`); return how many were new.
 
         A `prediction_id` that is already stored, or repeated in `frame`, is left as it first came.
+        Raises `ValueError` naming every column that cannot be stored.
         """
-        rows = sql_frames.to_rows(frame, predictions)
-        _refuse(rows, "probability", lambda p: 0 <= p <= 1, "within [0, 1]")
-        _refuse(rows, "decision", ("approve", "decline").__contains__, "approve or decline")
-        _refuse(rows, "latency_ms", lambda ms: ms is None or ms >= 0, "0 or more")
+        rows = checked(frame, predictions)
         with log_store.writing(self._engine) as connection:
             return tables.insert_new(connection, predictions, rows)
 
     def record_outcomes(self, frame: pd.DataFrame) -> OutcomeReceipt:
         """Store outcomes (`prediction_id`, `default`, `outcome_at`) that arrived; count the rest.
 
-        Other columns are ignored. Raises `ValueError` for labels other than 0 and 1.
+        Other columns are ignored. Raises `ValueError` for labels other than 0 and 1, and for dates
+        before the prediction's.
         """
-        absent = [name for name in _OUTCOME_COLUMNS if name not in frame.columns]
-        if absent:
-            raise ValueError(f"outcomes lack the columns {absent}; they need {_OUTCOME_COLUMNS}")
-        rows = sql_frames.to_rows(frame[_OUTCOME_COLUMNS], outcomes)
-        _refuse(rows, "default", (0, 1).__contains__, "0 or 1")
-        ids = [row["prediction_id"] for row in rows]
+        rows = checked_outcomes(frame)
         with log_store.writing(self._engine) as connection:
-            known = _stored(connection, predictions.c.prediction_id, ids, predictions.c.scored_at)
-            early = [
-                r
-                for r in rows
-                if r["prediction_id"] in known and r["outcome_at"] < known[r["prediction_id"]][0]
-            ]
-            if early:
-                raise ValueError(
-                    f"outcome_at is before scored_at in {len(early)} rows; an outcome comes after "
-                    f"its prediction; first of them: {early[0]['prediction_id']}"
-                )
-            joined = [row for row in rows if row["prediction_id"] in known]
-            stored = tables.insert_new(connection, outcomes, joined)
-            label = (outcomes.c["default"], outcomes.c.outcome_at)
-            there = _stored(connection, outcomes.c.prediction_id, ids, *label)
-        other = sum(there[r["prediction_id"]] != (r["default"], r["outcome_at"]) for r in joined)
-        return OutcomeReceipt(
-            stored=stored,
-            repeated=len(joined) - stored - other,
-            unknown=len(rows) - len(joined),
-            contradicting=other,
-        )
+            return record(connection, rows)
 
     def window(
         self,
@@ -122,17 +81,27 @@ class PredictionLog:
         Columns of `append` plus `default` (float, NaN while unknown) and `outcome_at` (NaT).
         None leaves a bound or a filter out.
         """
-        query = (
-            sa.select(predictions, outcomes.c["default"], outcomes.c.outcome_at)
-            .join(outcomes, isouter=True)
-            .where(*tables.within(start, end))
-            .order_by(predictions.c.scored_at, predictions.c.prediction_id)
-        )
-        if model_version is not None:
-            query = query.where(predictions.c.model_version == int(model_version))
-        if experiment is not None:
-            query = query.where(predictions.c.experiment == experiment)
-        return self._read(query).astype({"default": "float64"})
+        filters = {"model_version": model_version, "experiment": experiment}
+        return with_labels(self._read(window_query(start, end, **filters)))
+
+    def windows(
+        self,
+        start: pd.Timestamp | None = None,
+        end: pd.Timestamp | None = None,
+        *,
+        model_version: int | None = None,
+        experiment: str | None = None,
+        chunk_rows: int = 50_000,
+    ) -> Iterator[pd.DataFrame]:
+        """The rows of `window` in the same order, at most `chunk_rows` at a time; none are empty.
+
+        Memory is bounded by a chunk, however long the window. All chunks show the log as it was
+        when the first was read; to stop early, close the iterator.
+        """
+        if chunk_rows < 1:
+            raise ValueError(f"chunk_rows == {chunk_rows}; must be at least 1")
+        filters = {"model_version": model_version, "experiment": experiment}
+        return chunks(self._engine, window_query(start, end, **filters), chunk_rows)
 
     def daily_volume(
         self, start: pd.Timestamp | None = None, end: pd.Timestamp | None = None
@@ -166,7 +135,7 @@ class PredictionLog:
         filled = frame.assign(**{c: v for c, v in _METRIC_DEFAULTS.items() if c not in frame})
         filled["model_version"] = filled["model_version"].astype("Int64").fillna(0)
         filled["subject"] = filled["subject"].fillna("")
-        rows = sql_frames.to_rows(filled, metrics)
+        rows = checked(filled, metrics).as_dicts()
         for row in rows:
             if row["window_end"] < row["window_start"]:
                 raise ValueError(
@@ -183,14 +152,28 @@ class PredictionLog:
         frame["model_version"] = frame["model_version"].astype("Int64").replace(0, pd.NA)
         return frame
 
-    def append_alerts(self, frame: pd.DataFrame) -> int:
-        """Store the alerts of `alerts.evaluate_rules`; one that is known is brought up to date."""
-        return self._upsert(alerts, sql_frames.to_rows(frame, alerts))
+    def append_alerts(self, frame: pd.DataFrame, *, channels: Sequence[str] = ()) -> int:
+        """Store the alerts of `alerts.evaluate_rules`; one that is known is brought up to date.
+
+        In the same transaction a delivery is stored for each of the `channels` (names) and each
+        alert that opened, opened again or was resolved; `outbox.deliver` sends them. Returns how
+        many alerts were stored: all but those that are older than what the log has.
+        """
+        with log_store.writing(self._engine) as connection:
+            return log_alerts.append(connection, frame, channels)
 
     def alerts(self, status: str | None = None) -> pd.DataFrame:
         """Alerts in the order in which they were opened; only "open" or "resolved" if given."""
-        query = sa.select(alerts).order_by(alerts.c.opened_at, alerts.c.rule, alerts.c.subject)
-        return self._read(query if status is None else query.where(alerts.c.status == status))
+        return self._summary(partial(log_alerts.read, status=status))
+
+    def deliveries(self, status: str | None = None) -> pd.DataFrame:
+        """What was or is to be told; only "pending", "sent" or "given up" if given."""
+        return self._summary(partial(log_deliveries.read, status=status))
+
+    @property
+    def outbox(self) -> log_deliveries.Outbox:
+        """The deliveries as `outbox.deliver` works on them; `requeue` takes up what it gave up."""
+        return log_deliveries.Outbox(self._engine)
 
     def save_experiment(self, record: Mapping[str, Any]) -> None:
         """Keep an experiment's record (JSON values and times) under `record["name"]`.
@@ -246,27 +229,6 @@ class PredictionLog:
     def _summary(self, summary: Callable[[sa.Connection], pd.DataFrame]) -> pd.DataFrame:
         with log_store.reading(self._engine) as connection:
             return summary(connection)
-
-
-def _stored(
-    connection: sa.Connection, column: sa.Column[str], ids: list[str], *more: sa.Column
-) -> dict[str, tuple[Any, ...]]:
-    """The rows behind those of `ids` that are in `column`: id -> values of `more`."""
-    found: dict[str, tuple[Any, ...]] = {}
-    for first in range(0, len(ids), _IDS_AT_ONCE):
-        some = ids[first : first + _IDS_AT_ONCE]
-        for key, *values in connection.execute(sa.select(column, *more).where(column.in_(some))):
-            found[key] = tuple(values)
-    return found
-
-
-def _refuse(rows: list[dict[str, Any]], name: str, right: Callable[[Any], bool], rule: str) -> None:
-    wrong = [row for row in rows if not right(row[name])]
-    if wrong:
-        raise ValueError(
-            f"{name} == {wrong[0][name]!r} in {len(wrong)} rows; must be {rule}; "
-            f"first of them: {wrong[0]['prediction_id']}"
-        )
 
 
 def _same_plan(stored: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mlops_helpers.contracts import CATEGORICAL, NUMERIC
+from mlops_helpers.log_rows import Rows
 from mlops_helpers.sql_frames import Utc, epoch
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "deliveries",
     "experiments",
     "insert_new",
+    "insert_selected",
     "metrics",
     "outcomes",
     "predictions",
@@ -37,11 +39,11 @@ predictions = sa.Table(
     sa.Column("application_id", sa.Text, nullable=False),
     sa.Column("model_version", sa.Integer, nullable=False),
     sa.Column("scored_at", Utc, nullable=False),
-    sa.Column("probability", sa.Double, nullable=False),
-    sa.Column("decision", sa.Text, nullable=False),
+    sa.Column("probability", sa.Double, nullable=False, info={"low": 0.0, "high": 1.0}),
+    sa.Column("decision", sa.Text, nullable=False, info={"allowed": ("approve", "decline")}),
     sa.Column("experiment", sa.Text),
     sa.Column("variant", sa.Text),
-    sa.Column("latency_ms", sa.Double),
+    sa.Column("latency_ms", sa.Double, info={"low": 0.0}),
     *(sa.Column(name, sa.Double) for name in NUMERIC),
     *(sa.Column(name, sa.Text) for name in CATEGORICAL),
     sa.CheckConstraint("probability between 0 and 1", name="probability_is_one"),
@@ -54,7 +56,7 @@ outcomes = sa.Table(
     "outcomes",
     _tables,
     sa.Column("prediction_id", sa.ForeignKey(predictions.c.prediction_id), primary_key=True),
-    sa.Column("default", sa.Integer, nullable=False),
+    sa.Column("default", sa.Integer, nullable=False, info={"allowed": (0, 1)}),
     sa.Column("outcome_at", Utc, nullable=False),
     sa.CheckConstraint('"default" in (0, 1)', name="default_is_known"),
 )
@@ -107,6 +109,7 @@ deliveries = sa.Table(
     sa.Column("last_error", sa.Text, nullable=False, server_default=""),
     sa.Column("message", sa.Text, nullable=False),
     sa.Index("deliveries_by_status", "status", "next_attempt_at"),
+    sa.Index("deliveries_by_alert", "alert_id", "channel", "event_at"),
 )
 experiments = sa.Table(
     "experiments",
@@ -117,16 +120,42 @@ experiments = sa.Table(
 store = sa.Table("store", _tables, sa.Column("schema_version", sa.Integer, primary_key=True))
 
 
-def insert_new(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> int:
-    """Insert the rows whose primary key is not there yet; return how many were."""
-    if not rows:
+def insert_new(
+    connection: sa.Connection, table: sa.Table, rows: Rows | list[dict[str, Any]]
+) -> int:
+    """Insert the rows whose primary key is not there yet; return how many were.
+
+    Of rows with the same key the first is inserted. Straight through the driver: building each row
+    as a statement of SQLAlchemy's would take longer than the database does.
+    """
+    if not len(rows):
         return 0
+    rows = rows if isinstance(rows, Rows) else Rows.of(rows)
+    dialect = connection.dialect
+    quote = dialect.identifier_preparer.quote
+    targets = f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, rows.columns))})"
+    conflict = f"ON CONFLICT ({', '.join(quote(c.name) for c in _keys(table))}) DO NOTHING"
+    if dialect.name == "sqlite":
+        statement = f"{targets} VALUES ({', '.join('?' * len(rows.columns))}) {conflict}"
+    else:  # a statement for each chunk, its columns as arrays, in the order of locking
+        rows = rows.sorted_by([column.name for column in _keys(table)])
+        kinds = (table.c[name].type.compile(dialect) for name in rows.columns)
+        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
+        statement = f"{targets} SELECT * FROM unnest({arrays}) {conflict}"
+    new = 0
+    for chunk in rows.in_chunks(_ROWS_AT_ONCE):
+        values = list(zip(*chunk, strict=True)) if dialect.name == "sqlite" else tuple(chunk)
+        done = connection.exec_driver_sql(statement, values, execution_options=_COUNTED)
+        new += done.rowcount
+    return new
+
+
+def insert_selected(connection: sa.Connection, table: sa.Table, query: sa.Select[Any]) -> int:
+    """As `insert_new`, with rows that a query finds: the columns of the table in their order."""
     statement = _INSERT[connection.dialect.name](table)
+    statement = statement.from_select([c.name for c in table.columns], query)
     statement = statement.on_conflict_do_nothing(index_elements=_keys(table))
-    done = connection.execute(
-        statement, _in_lock_order(connection, table, rows), execution_options=_COUNTED
-    )
-    return done.rowcount
+    return connection.execute(statement, execution_options=_COUNTED).rowcount
 
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> int:
@@ -167,5 +196,6 @@ def _in_lock_order(
     return sorted(rows, key=lambda row: tuple(row[name] for name in names))
 
 
-_COUNTED = {"preserve_rowcount": True}  # otherwise -1 for many rows on PostgreSQL
+_ROWS_AT_ONCE = 20_000  # as Python's objects they take some 30 MB
+_COUNTED = {"preserve_rowcount": True}  # otherwise -1 for many rows
 _INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}

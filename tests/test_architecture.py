@@ -38,6 +38,7 @@ CORE = (
     "retraining",
     "scoring",
     "segments",
+    "vintages",
     "worlds",
 )
 SHOWN = ("plots", "dashboard")  # see tidy frames only
@@ -63,6 +64,7 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
             "log_deliveries",
             "log_health",
             "log_reading",
+            "log_rows",
             "log_store",
             "upgrading",
             "reopening",

@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from mlops_helpers import log_store, tables
+from mlops_helpers.log_rows import checked
 from mlops_helpers.log_store import LogError
 from mlops_helpers.predictions import PredictionLog
-from mlops_helpers.sql_frames import to_rows
 from tests.logged import two_months
 
 
@@ -52,7 +52,7 @@ def test_another_database_is_refused():
 def test_opening_again_changes_nothing(engine, store_url, rows):
     """The tables are made once; a second connection finds the rows of the first."""
     with engine.begin() as connection:
-        tables.insert_new(connection, tables.predictions, to_rows(rows, tables.predictions))
+        tables.insert_new(connection, tables.predictions, checked(rows, tables.predictions))
     again = log_store.connect(store_url)
     with again.connect() as connection:
         count = sa.select(sa.func.count()).select_from(tables.predictions)
@@ -138,7 +138,7 @@ def test_a_write_that_fails_leaves_nothing(engine, rows):
 
     def fail_in_the_middle():
         with log_store.writing(engine) as connection:
-            tables.insert_new(connection, tables.predictions, to_rows(rows, tables.predictions))
+            tables.insert_new(connection, tables.predictions, checked(rows, tables.predictions))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -153,7 +153,7 @@ def test_a_reader_sees_one_state(engine, rows):
     with log_store.reading(engine) as reader:
         assert reader.scalar(count) == 0
         with log_store.writing(engine) as writer:
-            tables.insert_new(writer, tables.predictions, to_rows(rows, tables.predictions))
+            tables.insert_new(writer, tables.predictions, checked(rows, tables.predictions))
         assert reader.scalar(count) == 0
     with log_store.reading(engine) as reader:
         assert reader.scalar(count) == len(rows)

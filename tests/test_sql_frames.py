@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from mlops_helpers import log_store, sql_frames, tables
+from mlops_helpers.log_rows import checked
 from mlops_helpers.predictions import PredictionLog
 from tests.logged import outcomes_of, two_months
 
@@ -71,7 +72,7 @@ def test_an_instant_is_whole_microseconds(when, expected):
 
 def test_rows_are_plain_python(rows):
     """Drivers get Python's own values in the table's order, and None for what is missing."""
-    first = sql_frames.to_rows(rows, tables.predictions)[0]
+    first = checked(rows, tables.predictions).as_dicts()[0]
     assert list(first) == [column.name for column in tables.predictions.columns]
     assert first["scored_at"] == sql_frames.epoch(rows["scored_at"].iloc[0])
     assert np.isnan(rows["age"].iloc[0])
@@ -86,9 +87,7 @@ def test_types_do_not_depend_on_the_rows(store_url, rows):
     query = sa.select(tables.predictions)
     with engine.begin() as connection:
         nothing = sql_frames.read(connection, query)
-        tables.insert_new(
-            connection, tables.predictions, sql_frames.to_rows(rows, tables.predictions)
-        )
+        tables.insert_new(connection, tables.predictions, checked(rows, tables.predictions))
         something = sql_frames.read(connection, query)
     engine.dispose()
     assert len(something) == len(rows)
@@ -107,8 +106,8 @@ def test_an_id_of_digits_is_the_same_id_as_a_text(log, rows):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"application_id": " "}, "'application_id' is ' ' in 200 rows; must be a text"),
-        ({"latency_ms": -np.inf}, "'latency_ms' is -inf in 200 rows; must be finite"),
+        ({"application_id": " "}, "application_id == ' ' in 200 rows; must be a text"),
+        ({"latency_ms": -np.inf}, "latency_ms == -inf in 200 rows; must be finite"),
         ({"latency_ms": -1.0}, "latency_ms == -1.0 in 200 rows; must be 0 or more"),
     ],
 )
@@ -130,7 +129,7 @@ def test_an_outcome_before_its_prediction_is_refused(log, rows):
 
 
 @pytest.mark.parametrize(
-    ("value", "days", "said"), [(np.inf, 1, "'value' is inf"), (0.1, -1, "before its window_start")]
+    ("value", "days", "said"), [(np.inf, 1, "value == inf"), (0.1, -1, "before its window_start")]
 )
 def test_a_metric_that_cannot_be_is_refused(log, value, days, said):
     """An infinite value and a window that ends before it starts are named."""

@@ -5,7 +5,8 @@ import pytest
 import sqlalchemy as sa
 
 from mlops_helpers import log_store, tables
-from mlops_helpers.sql_frames import epoch, to_rows
+from mlops_helpers.log_rows import checked
+from mlops_helpers.sql_frames import epoch
 from tests.logged import FEBRUARY, JANUARY, outcomes_of, two_months
 
 
@@ -41,7 +42,7 @@ def test_insert_keeps_the_first_and_upsert_the_last(engine):
 @pytest.mark.parametrize("change", [{"probability": 1.5}, {"decision": "maybe"}])
 def test_the_database_refuses_impossible_predictions(engine, rows, change):
     """What another program writes is held to the same rules."""
-    row = to_rows(rows.head(1), tables.predictions)[0]
+    row = checked(rows.head(1), tables.predictions).as_dicts()[0]
     with pytest.raises(sa.exc.IntegrityError, match=r"_is_"), engine.begin() as connection:
         connection.execute(sa.insert(tables.predictions), [row | change])
 
@@ -49,14 +50,14 @@ def test_the_database_refuses_impossible_predictions(engine, rows, change):
 def test_the_database_refuses_orphans_and_odd_labels(engine, rows):
     """An outcome belongs to a prediction, and is 0 or 1."""
     first = rows.head(1)
-    label = to_rows(outcomes_of(first), tables.outcomes)
+    label = checked(outcomes_of(first), tables.outcomes).as_dicts()
     with (
         pytest.raises(sa.exc.IntegrityError, match=r"(?i)foreign key"),
         engine.begin() as connection,
     ):
         connection.execute(sa.insert(tables.outcomes), label)
     with engine.begin() as connection:
-        tables.insert_new(connection, tables.predictions, to_rows(first, tables.predictions))
+        tables.insert_new(connection, tables.predictions, checked(first, tables.predictions))
     with (
         pytest.raises(sa.exc.IntegrityError, match="default_is_known"),
         engine.begin() as connection,

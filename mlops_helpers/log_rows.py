@@ -1,0 +1,197 @@
+"""A frame checked against a table of the log, all faults at once, and handed over as plain rows.
+
+Checked and converted a column at a time: nothing here walks over the rows in Python. What a column
+may hold is written beside it in `tables`, as `info`: `low`, `high` or `allowed`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from mlops_helpers.sql_frames import Utc
+
+__all__ = ["Rows", "checked"]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WHOLE = np.iinfo("int32")  # what an integer column holds on PostgreSQL
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Columns of a table as arrays of equal length; missing values are None."""
+
+    columns: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(next(iter(self.columns.values())))
+
+    @classmethod
+    def of(cls, rows: list[dict[str, Any]]) -> Rows:
+        """Rows made by hand, all of the same columns."""
+        columns = {name: np.empty(len(rows), dtype=object) for name in rows[0]}
+        for name, values in columns.items():
+            values[:] = [row[name] for row in rows]
+        return cls(columns)
+
+    def in_chunks(self, rows: int) -> Iterator[list[list[Any]]]:
+        """The columns as lists of Python's own values, so many rows at a time."""
+        for first in range(0, len(self), rows):
+            yield [values[first : first + rows].tolist() for values in self.columns.values()]
+
+    def sorted_by(self, names: list[str]) -> Rows:
+        """The rows in order of these columns; equal ones stay in the order in which they came."""
+        keys = pd.DataFrame({name: self.columns[name] for name in names})
+        order = keys.sort_values(names, kind="stable").index.to_numpy()
+        return Rows({name: values[order] for name, values in self.columns.items()})
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """A dictionary for each row."""
+        values = zip(*(values.tolist() for values in self.columns.values()), strict=True)
+        return [dict(zip(self.columns, row, strict=True)) for row in values]
+
+
+def checked(frame: pd.DataFrame, table: sa.Table) -> Rows:
+    """The frame as rows for `table`: aware times as microseconds, missing values as None.
+
+    Text columns take numbers as text; a column with a default may be left out. Raises `ValueError`
+    naming every column that is missing, unknown or there twice; or else every column with times
+    without a zone, infinite numbers, missing or blank values that must be known, or values beyond
+    their rule, each with the first of them, how many rows there are, and the first row's key.
+    """
+    defaults = {c.name: c.server_default.arg for c in table.columns if c.server_default}
+    frame = frame.assign(**{c: v for c, v in defaults.items() if c not in frame.columns})
+    names = [column.name for column in table.columns]
+    missing = [name for name in names if name not in frame.columns]
+    unknown = [name for name in frame.columns if name not in names]
+    repeated = frame.columns[frame.columns.duplicated()].tolist()
+    if missing or unknown or repeated:
+        twice = f", repeated columns {repeated}" if repeated else ""
+        raise ValueError(
+            f"{table.name}: missing columns {missing}, unknown columns {unknown}{twice}; "
+            f"select exactly {names}"
+        )
+    key = frame[next(iter(table.primary_key.columns)).name]
+    columns = [_Column(frame[column.name], column, key) for column in table.columns]
+    faults = [fault for column in columns for fault in column.faults]
+    if faults:
+        count = f"{len(faults)} faults: " if len(faults) > 1 else ""
+        raise ValueError(f"{table.name}: {count}{'. '.join(faults)}")
+    return Rows({column.name: column.values for column in columns})
+
+
+class _Column:
+    """One column of a frame on its way into a table: its values, or what is wrong with them."""
+
+    def __init__(self, series: pd.Series, column: sa.Column[Any], key: pd.Series) -> None:
+        self.name, self.rule, self.key = column.name, column.info, key
+        self.faults: list[str] = []
+        self.gone = series.isna().to_numpy(bool)
+        self.values = np.full(len(series), None, dtype=object)
+        if self.gone.any() and not column.nullable:
+            n = int(self.gone.sum())
+            first = f"; first of them: row {int(self.gone.argmax())}"
+            self.faults.append(
+                f"column {self.name!r} is missing in {n} rows; it must always be known{first}"
+            )
+        if len(series) and self.gone.all():
+            return
+        for kind, convert in _CONVERSIONS:
+            if isinstance(column.type, kind):
+                values = convert(self, series)
+                break
+        if self.faults:
+            return
+        if self.gone.any():
+            values = values.astype(object)
+            values[self.gone] = None
+        self.values = values
+
+    def refuse(self, wrong: np.ndarray, series: pd.Series | np.ndarray, rule: str) -> None:
+        """Note a fault if there are rows with one; a missing value is never wrong here."""
+        wrong = np.asarray(wrong, dtype=bool) & ~self.gone
+        if wrong.any():
+            row = int(wrong.argmax())
+            value = series.iloc[row] if isinstance(series, pd.Series) else series[row]
+            value = value.item() if isinstance(value, np.generic) else value
+            self.faults.append(
+                f"{self.name} == {value!r} in {int(wrong.sum())} rows; "
+                f"must be {rule}; first of them: {self.key.iloc[row]}"
+            )
+
+    def times(self, series: pd.Series) -> np.ndarray:
+        if not isinstance(series.dtype, pd.DatetimeTZDtype):
+            self.faults.append(
+                f"column {self.name!r} has no time zone ({series.dtype}); a time without one means "
+                f"another instant in every place: frame[{self.name!r}].dt.tz_localize(zone)"
+                ".dt.tz_convert('UTC')"
+            )
+            return self.values
+        return series.dt.tz_convert(None).to_numpy("datetime64[us]").astype("int64")
+
+    def whole(self, series: pd.Series) -> np.ndarray:
+        numbers = self.numbers(series)
+        if self.faults:
+            return numbers
+        self.refuse(numbers % 1 != 0, series, "a whole number")
+        low, high = self.rule.get("low", _WHOLE.min), self.rule.get("high", _WHOLE.max)
+        if "allowed" in self.rule:
+            told = " or ".join(map(str, self.rule["allowed"]))
+            self.refuse(~np.isin(numbers, self.rule["allowed"]), series, told)
+        else:
+            self.refuse((numbers < low) | (numbers > high), series, f"within [{low}, {high}]")
+        return numbers if self.faults else np.where(self.gone, 0, numbers).astype("int64")
+
+    def numbers(self, series: pd.Series) -> np.ndarray:
+        try:
+            numbers = series.astype("float64").to_numpy()
+        except (TypeError, ValueError):
+            read = pd.to_numeric(series.astype("str"), errors="coerce").to_numpy("float64")
+            unread = np.isnan(read) & ~self.gone
+            self.refuse(unread if unread.any() else ~self.gone, series, "a number")
+            return self.values
+        self.refuse(~np.isfinite(numbers), numbers, "finite")
+        return numbers
+
+    def doubles(self, series: pd.Series) -> np.ndarray:
+        numbers = self.numbers(series)
+        if self.faults:
+            return numbers
+        low, high = self.rule.get("low", -np.inf), self.rule.get("high", np.inf)
+        told = f"{low:g} or more" if np.isinf(high) else f"within [{low:g}, {high:g}]"
+        self.refuse(~((numbers >= low) & (numbers <= high)), numbers, told)
+        return numbers
+
+    def texts(self, series: pd.Series) -> np.ndarray:
+        try:
+            series = series.astype("str")  # an id of digits is the same id as a text
+            values = series.to_numpy(object)
+            "".join(values[~self.gone]).encode()
+        except UnicodeEncodeError:
+            lone = series.map(lambda value: bool(_SURROGATE.search(str(value))))
+            self.refuse(lone, series, "a text that UTF-8 can write")
+            return self.values
+        if self.name.endswith("_id"):
+            self.refuse(series.str.strip() == "", series, "a text that is not blank")
+        if "allowed" in self.rule:
+            told = " or ".join(self.rule["allowed"])
+            self.refuse(~series.isin(self.rule["allowed"]).to_numpy(bool), series, told)
+        if "\0" in "".join(values[~self.gone]):
+            nul = series.str.contains("\0", regex=False, na=False)
+            self.refuse(nul, series, "a text without the character zero, which PostgreSQL lacks")
+        return values
+
+
+_CONVERSIONS = (
+    (Utc, _Column.times),
+    (sa.Integer, _Column.whole),
+    (sa.Double, _Column.doubles),
+    ((sa.Text, sa.String), _Column.texts),
+)
