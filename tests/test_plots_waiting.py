@@ -47,6 +47,7 @@ def test_expectation_and_outcome_are_compared_in_complete_windows_only():
     [
         ({"complete": False}, "No window is complete yet: no default rate can be judged"),
         ({"agrees": [False, False, True, True]}, "2 of 2 complete windows differ"),
+        ({"agrees": [True, None, None, None]}, "0 of 1 complete windows differ"),
         ({"realised": np.nan}, "No window is complete yet"),
     ],
 )

@@ -115,8 +115,8 @@ def expected_and_realised(
 
     `window_start`; `expected`, `expected_low`, `expected_high` as a band; `realised`, `low`, `high`
     as points with intervals. A window that is not `complete` is drawn hollow: some of its labels
-    are still missing. The title counts complete windows with intervals that do not overlap (or
-    uses the frame's own `agrees`).
+    are still missing. The title counts complete windows with intervals that do not overlap, or
+    those that the frame's own `agrees` denies (where it is missing there is no verdict).
     """
     needed = ["expected", "expected_low", "expected_high", "realised", "low", "high", "complete"]
     need(frame, needed, "expected_and_realised")
