@@ -1,0 +1,206 @@
+"""How often does a detector cry wolf, how often does it notice, and how long does that take?
+
+Months of known worlds are compared with quiet references, and each detector says alarm or not. A
+reference that is odd by chance makes all its months look odd, so months that share a reference are
+no independent trials: intervals here are Wilson's with the effective number of months, which is
+what is left after the spread between references (E. L. Korn and B. I. Graubard, 1998, Survey
+Methodology 24, 193-201).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from mlops_helpers.contracts import FEATURES
+from mlops_helpers.drift import Reference
+from mlops_helpers.worlds import WORLDS, draw_world, seed_of
+
+__all__ = [
+    "DETECTORS",
+    "HORIZON",
+    "PATIENT",
+    "alarms",
+    "detected",
+    "false_alarms",
+    "months_to_detection",
+    "power",
+]
+
+ALPHA = 0.05
+PATIENT = {"any test twice": "any test at 5 %", "report twice": "report"}
+"""Detectors that wait: the month and the one before must both be alarms of another one."""
+DETECTORS = (
+    "any test at 5 %",
+    "any test twice",
+    "PSI above 0.1",
+    "PSI above 0.25",
+    "Benjamini–Hochberg",
+    "Holm",
+    "report",
+    "report twice",
+)
+REFERENCE_ROWS = 13_000
+HORIZON = 12
+"""Months after which a change that nobody noticed counts as missed."""
+
+
+def alarms(reference: Reference, month: pd.DataFrame) -> dict[str, bool]:
+    """What each detector that needs one month only says of `month`: alarm or not.
+
+    "any test at 5 %" takes each p-value as if it were the only one; "PSI above …" is the rule of
+    thumb; Holm and Benjamini–Hochberg adjust for many tests and ask for no effect; "report"
+    is a feature that `DriftReport` calls drifted, by evidence and effect together.
+    """
+    table = reference.compare(month, alpha=ALPHA, correction="holm").table
+    hochberg = reference.compare(month, alpha=ALPHA, correction="fdr_bh").table
+    return {
+        "any test at 5 %": bool((table["p_value"] < ALPHA).any()),
+        "PSI above 0.1": bool((table["psi"] > 0.1).any()),
+        "PSI above 0.25": bool((table["psi"] > 0.25).any()),
+        "Benjamini–Hochberg": bool((hochberg["p_adjusted"] < ALPHA).any()),
+        "Holm": bool((table["p_adjusted"] < ALPHA).any()),
+        "report": bool(table["drifted"].any()),
+    }
+
+
+def detected(
+    worlds: Iterable[str], *, seed: int, rows: int, references: int, months: int
+) -> pd.DataFrame:
+    """Alarms of all `DETECTORS` in `months` months of `rows` applications of each world.
+
+    Each of the `references` is a fresh quiet sample of `REFERENCE_ROWS`, the same for all worlds.
+    Returns a frame `world, reference, month`, and a column of true and false for each detector,
+    `references` x `months` rows a world; the first month has no month before, so the patient
+    detectors are silent in it.
+    """
+    found = []
+    for number in range(references):
+        quiet = draw_world("quiet", REFERENCE_ROWS, seed=seed_of(seed, number, 0))
+        reference = Reference.fit(quiet[list(FEATURES)])
+        for world in worlds:
+            place = 1 + list(WORLDS).index(world)
+            drawn = draw_world(world, rows * months, seed=seed_of(seed, number, place, rows))
+            for month in range(months):
+                part = drawn.iloc[rows * month : rows * (month + 1)]
+                head = {"world": world, "reference": number, "month": month}
+                found.append(head | alarms(reference, part))
+    frame = pd.DataFrame(found)
+    for patient, of in PATIENT.items():
+        before = frame.groupby(["world", "reference"])[of].shift(fill_value=False)
+        frame[patient] = frame[of] & before
+    return frame[["world", "reference", "month", *DETECTORS]]
+
+
+def false_alarms(
+    *, seed: int, months: int = 1000, rows: int = 1000, references: int = 20
+) -> pd.DataFrame:
+    """Share of quiet months with an alarm: `detector, share, low, high`.
+
+    `months` (a multiple of `references`) months of `rows` applications; 95 % intervals.
+    """
+    found = _months("quiet", seed=seed, months=months, rows=rows, references=references)
+    return _shares(found, "share")
+
+
+def power(
+    *,
+    worlds: Iterable[str] | None = None,
+    rows: int | Sequence[int] = 1000,
+    repeats: int = 100,
+    seed: int,
+    references: int = 10,
+) -> pd.DataFrame:
+    """Share of the months of each world with an alarm: `world, rows, detector, power, low, high`.
+
+    `worlds` (all of `WORLDS` by default) for each number of `rows` in a month; `repeats` (a
+    multiple of `references`) months each; 95 % intervals. In the world "quiet" it is the share of
+    false alarms.
+    """
+    sizes = [rows] if isinstance(rows, int) else list(rows)
+    parts = []
+    for world in WORLDS if worlds is None else worlds:
+        for size in sizes:
+            found = _months(world, seed=seed, months=repeats, rows=size, references=references)
+            table = _shares(found, "power")
+            table.insert(0, "world", world)
+            table.insert(1, "rows", size)
+            parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+def months_to_detection(
+    *,
+    worlds: Iterable[str] | None = None,
+    rows: int = 1000,
+    sequences: int = 50,
+    seed: int,
+    horizon: int = HORIZON,
+) -> pd.DataFrame:
+    """How many months after a change the first alarm comes, in `sequences` lives of each world.
+
+    Each life has a reference of its own and `horizon` months of `rows` applications. Returns a
+    frame `world, detector, months, low, high, never, never_low, never_high`: the median with its
+    interval by ranks (missing: not within the horizon) and the share of lives without any alarm
+    within it, with Wilson's. In the world "quiet" it is the wait for the first false alarm.
+    """
+    chosen = list(WORLDS if worlds is None else worlds)
+    found = detected(chosen, seed=seed, rows=rows, references=sequences, months=horizon)
+    parts = []
+    for (world, _), life in found.groupby(["world", "reference"], sort=False):
+        flags = life[list(DETECTORS)].to_numpy()
+        first = np.where(flags.any(axis=0), 1.0 + flags.argmax(axis=0), np.inf)
+        parts.append(pd.Series(first, index=list(DETECTORS), name=world))
+    waits = pd.DataFrame(parts)
+    lines = []
+    for world in chosen:
+        for detector in DETECTORS:
+            lines.append((world, detector, *_wait(np.sort(waits.loc[[world], detector]))))
+    columns = ["world", "detector", "months", "low", "high", "never", "never_low", "never_high"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def _months(world: str, *, seed: int, months: int, rows: int, references: int) -> pd.DataFrame:
+    """`months` months of a world, each with a month before it."""
+    if references < 2 or months % references or months < references:
+        raise ValueError(
+            f"months == {months} and references == {references}; give two references or more and "
+            "a multiple of them as months, so that each serves as many months as the others."
+        )
+    each = months // references + 1
+    found = detected([world], seed=seed, rows=rows, references=references, months=each)
+    return found[found["month"] > 0]
+
+
+def _shares(found: pd.DataFrame, name: str) -> pd.DataFrame:
+    lines = [(d, *_clustered(found.groupby("reference")[d].mean(), len(found))) for d in DETECTORS]
+    return pd.DataFrame(lines, columns=["detector", name, "low", "high"])
+
+
+def _clustered(of_reference: pd.Series, months: int) -> tuple[float, float, float]:
+    """Mean of the references' shares, and Wilson's limits for as many months as count."""
+    share, clusters = float(of_reference.mean()), len(of_reference)
+    effective = float(months)
+    if 0 < share < 1:
+        alone = share * (1 - share) / months
+        together = float(of_reference.var(ddof=1)) / clusters
+        wider = stats.t.ppf(0.975, clusters - 1) / stats.norm.ppf(0.975)
+        effective = min(months, months * alone / (together * wider**2)) if together else months
+    low, high = proportion_confint(share * effective, effective, alpha=0.05, method="wilson")
+    return share, float(low), float(high)
+
+
+def _wait(waits: np.ndarray) -> tuple[float, ...]:
+    """Median and its interval by ranks, missing where infinite; the share that is, and Wilson's."""
+    n = len(waits)
+    rank = int(stats.binom.ppf(0.025, n, 0.5))
+    middle = float(np.median(waits)) if np.isfinite(waits[n // 2]) else np.inf
+    limits = [middle, float(waits[max(rank - 1, 0)]), float(waits[min(n - rank, n - 1)])]
+    told = [value if np.isfinite(value) else np.nan for value in limits]
+    never = int(np.isinf(waits).sum())
+    low, high = proportion_confint(never, n, alpha=0.05, method="wilson")
+    return *told, never / n, float(low), float(high)
