@@ -55,6 +55,10 @@ detector_scores how often detectors cry wolf, how often they notice, and when
 causes          which of four causes is behind a bad month, and what to do
 cause_scores    how often that reading is right
 drift           has the current sample moved away from the reference?
+drift_columns   one column of the reference against the same one now
+drift_numeric   numbers in order: Kolmogorov-Smirnov and Wasserstein
+drift_categories  categories: chi-square and the index, from a handful to ids
+drift_statistics  the index, its level by chance, the correction for many tests
 performance     metrics with intervals, per window and group
 performance_windows  which predictions belong to a window, and which labels are due
 expectations    what the probabilities promised for a window, and what came true

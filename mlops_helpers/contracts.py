@@ -10,6 +10,7 @@ negative income or a repeated id elsewhere.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,17 @@ TIMES = ("applied_at", "outcome_at")
 COLUMNS = ("application_id", "applied_at", *FEATURES, *OUTCOME)
 MAY_BE_MISSING = ("age", "employment_length", "credit_history_length", "num_credit_lines")
 """The pipeline imputes these; anything else missing means the file is not what it says."""
+
+LIMITS: dict[str, tuple[float, float]] = {
+    "age": (16, 110),
+    "annual_income": (math.ulp(0.0), math.inf),
+    "employment_length": (0, 80),
+    "debt_to_income_ratio": (0, 1),
+    "credit_history_length": (0, 90),
+    "num_credit_lines": (0, 1000),
+    "loan_amount": (math.ulp(0.0), math.inf),
+}
+"""The least and the greatest value of each number; `math.ulp(0.0)`, the smallest above 0."""
 
 EARLIEST, LATEST = pd.Timestamp("1980-01-01", tz="UTC"), pd.Timestamp("2100-01-01", tz="UTC")
 EXAMPLES = 3
@@ -233,20 +245,23 @@ def _rules(name: str, column: pd.Series) -> list[pa.Check]:
         return [_span(EARLIEST, LATEST, f"must lie between {EARLIEST:%Y} and {LATEST:%Y}")]
     if name == TARGET:
         return [_check(lambda values: values.isin([0, 1]), "must be 0 (repaid) or 1 (defaulted)")]
-    if name in ("annual_income", "loan_amount"):
-        return [_check(lambda values: values > 0, "must be above 0 (US dollars)")]
-    if name == "debt_to_income_ratio":
-        hint = " (per cent by mistake? divide by 100)" if (column > 1).any() else ""
-        return [_span(0, 1, f"must be a share between 0 and 1{hint}")]
+    if name not in LIMITS:
+        return []
+    rules = [_span(*LIMITS[name], _in_words(name, column))]
     whole = _check(lambda values: values % 1 == 0, "must be a whole number")
-    limits = {
-        "age": (16, 110, "must be between 16 and 110 years"),
-        "employment_length": (0, 80, "must be between 0 and 80 years"),
-        "credit_history_length": (0, 90, "must be between 0 and 90 years"),
-        "num_credit_lines": (0, 1000, "must be a count between 0 and 1,000"),
-    }
-    rules = [_span(*limits[name])] if name in limits else []
     return [*rules, whole] if name == "num_credit_lines" else rules
+
+
+def _in_words(name: str, column: pd.Series) -> str:
+    low, high = LIMITS[name]
+    if name in ("annual_income", "loan_amount"):
+        return "must be above 0 (US dollars)"
+    if name == "debt_to_income_ratio":
+        hint = " (per cent by mistake? divide by 100)" if (column > high).any() else ""
+        return f"must be a share between {low:g} and {high:g}{hint}"
+    if name == "num_credit_lines":
+        return f"must be a count between {low:,} and {high:,}"
+    return f"must be between {low:g} and {high:g} years"
 
 
 def _span(low: object, high: object, rule: str) -> pa.Check:

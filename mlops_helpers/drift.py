@@ -1,27 +1,38 @@
 """Has the current sample moved away from the reference, by how much, and is that more than chance?
 
-Two numbers answer two questions and neither replaces the other. A test (Kolmogorov-Smirnov for
-numbers, chi-square for categories and missing shares) says whether chance alone would do it; the
-population stability index says how far the sample moved. With n rows and no drift at all the index
-is about ``(bins - 1) (1/n_reference + 1/n_current)``, so a fixed limit alarms on small windows, and
-with a million rows every test is "significant": severity needs both.
+Two kinds of numbers answer two questions and neither replaces the other. A test (Kolmogorov-Smirnov
+for numbers, chi-square for categories and shares) says whether chance alone would do it; the
+population stability index and the Wasserstein distance say how far the sample moved. With n rows
+and no drift at all the index is about ``(bins - 1) (1/n_reference + 1/n_current)``, so a fixed
+limit alarms on small windows, and with a million rows every test is "significant": severity needs
+evidence and effect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mlops_helpers.drift_statistics import adjust, chi_square, kolmogorov_smirnov, psi, psi_null
+from mlops_helpers.drift_columns import Limits, Profile, Row, compare_column, profile_column
+from mlops_helpers.drift_statistics import adjust, psi, psi_null
 
-__all__ = ["COLUMNS", "DriftReport", "Reference", "Severity", "adjust", "psi", "psi_null"]
+__all__ = [
+    "COLUMNS",
+    "EFFECTS",
+    "DriftReport",
+    "Reference",
+    "Severity",
+    "adjust",
+    "psi",
+    "psi_null",
+]
 
 Severity = Literal["none", "low", "medium", "high", "no data"]
+Correction = Literal["holm", "fdr_bh", "none"]
 COLUMNS = (
     "feature",
     "test",
@@ -30,114 +41,139 @@ COLUMNS = (
     "p_adjusted",
     "psi",
     "psi_null",
+    "wasserstein",
+    "wasserstein_null",
     "severity",
     "drifted",
     "note",
 )
-LIMITS: tuple[tuple[float, Severity], ...] = ((0.25, "high"), (0.1, "medium"), (0.02, "low"))
-"""PSI above its null level from which a significant change has this severity."""
-_NOTHING_ALIKE = psi([1, 0], [0, 1])  # of a column that cannot be compared: the index's maximum
+EFFECTS = {"psi": (0.02, 0.1, 0.25), "wasserstein": (0.14, 0.32, 0.5), "auc": (0.08, 0.18, 0.28)}
+"""Effects above their null level from which a significant change is low, medium and high.
 
-
-@dataclass(frozen=True)
-class _Row:
-    """What one test of one feature found, before the p-values are adjusted."""
-
-    feature: str
-    test: str
-    statistic: float = np.nan
-    p_value: float = np.nan
-    psi: float = np.nan
-    psi_null: float = np.nan
-    note: str = ""
-    broken: bool = False  # the column cannot be compared at all: no test is needed
-
-
-def _broken(feature: str, test: str, note: str) -> _Row:
-    return _Row(feature, test, psi=_NOTHING_ALIKE, psi_null=0.0, note=note, broken=True)
-
-
-@dataclass(frozen=True)
-class _Profile:
-    """What is remembered of one reference column: its values in order, or its categories."""
-
-    name: str
-    rows: int
-    numeric: bool
-    values: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    counts: pd.Series = field(default_factory=lambda: pd.Series(dtype="int64"))
-
-    @property
-    def known(self) -> int:
-        """Rows that are not missing."""
-        return len(self.values) if self.numeric else int(self.counts.sum())
+All three say the same: a shift of d standard deviations moves the Wasserstein distance by d, the
+index by about d squared, and 2 AUC - 1 of a classifier that sees it by ``2 Phi(d / sqrt(2)) - 1``.
+"""
+_LEVELS: tuple[Severity, ...] = ("none", "low", "medium", "high")
 
 
 @dataclass(frozen=True)
 class DriftReport:
-    """`table` has one row for each test (`COLUMNS`); sizes are numbers of rows compared."""
+    """`table` has one row for each test that had something to show (`COLUMNS`).
+
+    Sizes are numbers of rows compared; `new_columns` are those that the reference does not know;
+    `rows` and `planned` are what was found and the number of tests that the correction counts.
+    """
 
     table: pd.DataFrame
     n_reference: int
     n_current: int
     alpha: float
+    new_columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    planned: int
+    correction: Correction
 
     @property
     def drifted(self) -> list[str]:
-        """The features that drifted, most moved first."""
+        """The rows' features that drifted, most moved first."""
         moved = self.table[self.table["drifted"]].sort_values("psi", ascending=False)
         return moved["feature"].tolist()
 
     @property
+    def drifted_columns(self) -> list[str]:
+        """Columns of which anything drifted (values, missing, out of contract), in their order."""
+        about = self._by_column()
+        return about.index[about["drifted"]].tolist()
+
+    @property
     def share_drifted(self) -> float:
-        """Drifted tests among those that had data; NaN when none had."""
-        tested = self.table[self.table["severity"] != "no data"]
-        return float(tested["drifted"].mean()) if len(tested) else float("nan")
+        """Columns that drifted among those that had data; NaN when none had.
+
+        A column counts once, however many of its rows drifted. The classifier is no column.
+        """
+        about = self._by_column()
+        told = about[about["told"]]
+        return float(told["drifted"].mean()) if len(told) else float("nan")
+
+    def with_row(self, row: Row) -> DriftReport:
+        """This report with one more planned test, as of `two_sample_classifier.classifier_check`.
+
+        All p-values are adjusted anew.
+        """
+        rows, planned = (*self.rows, row), self.planned + 1
+        table = _table(rows, planned, self.alpha, self.correction)
+        return replace(self, table=table, rows=rows, planned=planned)
 
     def metric_rows(
         self, *, window_start: pd.Timestamp, window_end: pd.Timestamp, model_version: int
     ) -> pd.DataFrame:
-        """The report for a metric store: `psi` for each feature, and `share_drifted`.
+        """The report for a metric store; subjects are columns, nothing without data is told.
 
-        `reference` is the null level of the index.
+        `psi` with its null level as `reference`; `missing_share` and `out_of_contract_share` with
+        the share before as `reference`, also where both are 0, so that an alert can end;
+        `share_drifted`; and `classifier_auc` against 0.5 if there is one.
         """
-        told = self.table[self.table["severity"] != "no data"]
-        names = {"feature": "subject", "psi": "value", "psi_null": "reference"}
-        rows = told.rename(columns=names)[["subject", "value", "reference", "severity"]]
-        rows = rows.assign(metric="psi")
+        severities = _severities(self.rows, self.planned, self.alpha, self.correction)
+        found = []
+        for row, severity in zip(self.rows, severities, strict=True):
+            metric, value, reference = _metric(row)
+            if severity != "no data":
+                told = {"metric": metric, "subject": row.column, "severity": severity}
+                found.append(told | {"value": value, "reference": reference})
         share = {"metric": "share_drifted", "subject": "", "value": self.share_drifted}
-        rows = pd.concat([rows, pd.DataFrame([share | {"severity": "none"}])], ignore_index=True)
+        rows = pd.DataFrame([*found, share | {"severity": "none", "reference": np.nan}])
         window = {"window_start": window_start, "window_end": window_end}
+        rows = rows[["metric", "subject", "value", "reference", "severity"]]
         return rows.assign(model_version=model_version, **window)
+
+    def _by_column(self) -> pd.DataFrame:
+        severity = _severities(self.rows, self.planned, self.alpha, self.correction)
+        rows = pd.DataFrame({"column": [row.column for row in self.rows]})
+        rows["drifted"] = [s in _LEVELS[1:] for s in severity]
+        rows["told"] = [
+            s != "no data" and row.shown for s, row in zip(severity, self.rows, strict=True)
+        ]
+        rows = rows[[row.about != "all columns" for row in self.rows]]
+        return rows.groupby("column", sort=False)[["drifted", "told"]].any()
 
 
 @dataclass(frozen=True)
 class Reference:
     """A sample that later ones are compared with; fitted once, compared often."""
 
-    profiles: tuple[_Profile, ...]
+    profiles: tuple[Profile, ...]
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, *, bins: int = 10) -> Reference:
+    def fit(
+        cls, frame: pd.DataFrame, *, bins: int = 10, limits: Mapping[str, Limits] | None = None
+    ) -> Reference:
         """Remember every column of `frame`: numbers by quantile bins, the rest by category.
 
-        Raises `ValueError` for an empty frame, fewer than 2 bins, and columns of times (select the
-        features first).
+        `limits` says what the contract allows, as `contracts.LIMITS` does: (least, greatest) of
+        numbers, the names of categories. Infinite numbers are never in the contract.
+
+        Raises `ValueError` for an empty frame, fewer than 2 bins, limits of no column, and, naming
+        the column, for one that is there twice and for times, spans of time and complex numbers
+        (select the features first).
         """
         if frame.empty:
             raise ValueError("the reference has no rows or no columns; nothing can be compared")
         if bins < 2:
             raise ValueError(f"bins == {bins}; must be at least 2")
-        return cls(tuple(_profile(frame[name], bins) for name in frame.columns))
+        columns, limits = _columns(frame), limits or {}
+        if unknown := [name for name in limits if name not in columns]:
+            raise ValueError(f"limits name {unknown}, which the reference does not have; drop them")
+        return cls(tuple(profile_column(n, c, bins, limits.get(n)) for n, c in columns.items()))
 
-    def extended(self, frame: pd.DataFrame, *, bins: int = 10) -> Reference:
+    def extended(
+        self, frame: pd.DataFrame, *, bins: int = 10, limits: Mapping[str, Limits] | None = None
+    ) -> Reference:
         """This reference and the columns of `frame`, whose rows may be others.
 
         Scores need it: on its own training rows a model is too sure of itself, so the reference
         of its probabilities is a sample that it has not seen.
         """
-        more = Reference.fit(frame, bins=bins).profiles
+        more = Reference.fit(frame, bins=bins, limits=limits).profiles
         names = {profile.name for profile in more}
         return Reference(tuple(p for p in self.profiles if p.name not in names) + more)
 
@@ -146,108 +182,84 @@ class Reference:
         frame: pd.DataFrame,
         *,
         alpha: float = 0.05,
-        correction: Literal["holm", "fdr_bh", "none"] = "holm",
+        correction: Correction = "holm",
+        classifier: Row | None = None,
     ) -> DriftReport:
         """Test each remembered column against the same one of `frame`.
 
-        A feature with missing values on either side gets a second row, "<feature> missing". Without
-        values on a side a row is "no data", which is not "no drift"; a column that is gone or holds
-        another type has drifted, severity high. Other columns of `frame` are not looked at.
+        Each column has up to three rows: its values, "<feature> missing" and "<feature> out of
+        contract", the last two shown if there are any on either side. The correction counts all
+        of them, shown or not, and the `classifier` if given. Without values on a side a row is "no
+        data", which is not "no drift"; a column that is gone or holds another type has drifted,
+        severity high. Raises `ValueError` naming columns that are there twice.
         """
-        found = [row for profile in self.profiles for row in _rows(profile, frame)]
-        table = pd.DataFrame([vars(row) for row in found])
-        broken = table.pop("broken")
-        table["p_adjusted"] = adjust(table["p_value"], correction)
-        table["severity"] = [
-            "high" if gone else _severity(psi - null, p, alpha)
-            for gone, psi, null, p in zip(
-                broken, table["psi"], table["psi_null"], table["p_adjusted"], strict=True
-            )
-        ]
-        table["drifted"] = table["severity"].isin(["low", "medium", "high"])
-        n_reference = max(profile.rows for profile in self.profiles)
-        return DriftReport(table[list(COLUMNS)], n_reference, len(frame), alpha)
+        columns = _columns(frame)
+        rows: list[Row] = []
+        for profile in self.profiles:
+            column = columns.get(profile.name)
+            if column is None and not len(frame):
+                column = pd.Series(dtype=object)  # no rows are no evidence that a column is gone
+            rows += compare_column(profile, column)
+        planned = sum(profile.planned for profile in self.profiles)
+        known = {profile.name for profile in self.profiles}
+        report = DriftReport(
+            table=_table(tuple(rows), planned, alpha, correction),
+            n_reference=max(profile.rows for profile in self.profiles),
+            n_current=len(frame),
+            alpha=alpha,
+            new_columns=tuple(name for name in columns if name not in known),
+            rows=tuple(rows),
+            planned=planned,
+            correction=correction,
+        )
+        return report if classifier is None else report.with_row(classifier)
 
 
-def _severity(excess: float, p: float, alpha: float) -> Severity:
+def _columns(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """Columns by their name as text. Raises `ValueError` naming those that are there twice."""
+    names = pd.Index([str(name) for name in frame.columns])
+    if not names.is_unique:
+        twice = names[names.duplicated()].unique().tolist()
+        raise ValueError(f"columns {twice} are there more than once; give each its own name")
+    return {name: frame.iloc[:, place] for place, name in enumerate(names)}
+
+
+def _table(
+    rows: tuple[Row, ...], planned: int, alpha: float, correction: Correction
+) -> pd.DataFrame:
+    table = pd.DataFrame([vars(row) for row in rows])
+    table["p_adjusted"] = adjust(table["p_value"], correction, planned=planned)
+    table["severity"] = _severities(rows, planned, alpha, correction)
+    table["drifted"] = table["severity"].isin(_LEVELS[1:])
+    return table.loc[table["shown"], list(COLUMNS)].reset_index(drop=True)
+
+
+def _severities(
+    rows: tuple[Row, ...], planned: int, alpha: float, correction: Correction
+) -> list[Severity]:
+    adjusted = adjust([row.p_value for row in rows], correction, planned=planned)
+    return [_severity(row, p, alpha) for row, p in zip(rows, adjusted, strict=True)]
+
+
+def _severity(row: Row, p: float, alpha: float) -> Severity:
+    if row.broken:
+        return "high"
     if np.isnan(p):
         return "no data"
     if p >= alpha:
         return "none"
-    return next((name for limit, name in LIMITS if excess >= limit), "none")
+    effects = {
+        "psi": row.psi - row.psi_null,
+        "wasserstein": row.wasserstein - row.wasserstein_null,
+        "auc": row.effect,
+    }
+    worst = max(sum(effects[name] >= limit for limit in limits) for name, limits in EFFECTS.items())
+    return _LEVELS[worst]
 
 
-def _profile(column: pd.Series, bins: int) -> _Profile:
-    name = str(column.name)
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        raise ValueError(f"column {name!r} holds times, which always move; leave it out")
-    known = column.dropna()
-    if not _is_number(column):
-        return _Profile(name, len(column), False, counts=known.astype("str").value_counts())
-    values = np.sort(known.to_numpy(np.float64))
-    if not len(values):
-        return _Profile(name, len(column), True)
-    inner = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1], method="lower"))
-    if values[0] == values[-1]:  # constant: less, the same, more
-        inner = np.array([np.nextafter(values[0], -np.inf), values[0]])
-    return _Profile(name, len(column), True, values=values, edges=inner)
-
-
-def _is_number(column: pd.Series) -> bool:
-    kind = column.dtype
-    return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
-
-
-def _rows(profile: _Profile, frame: pd.DataFrame) -> Iterator[_Row]:
-    name = profile.name
-    if name not in frame.columns:
-        yield _broken(name, "column", "the column is gone")
-        return
-    column = frame[name]
-    known = column.dropna()
-    if len(known) and _is_number(column) != profile.numeric:
-        was = "numbers" if profile.numeric else "categories"
-        yield _broken(name, "type", f"{was} before, {column.dtype} now")
-        return
-    if not profile.known or known.empty:
-        where = {(True, True): "on both sides", (True, False): "in the reference"}
-        side = where.get((not profile.known, known.empty), "now")
-        yield _Row(name, "none", note=f"no values {side}")
-    elif profile.numeric:
-        yield _numeric(profile, np.sort(known.to_numpy(np.float64)))
-    else:
-        yield _categorical(profile, known.astype("str").value_counts())
-    missing = (profile.rows - profile.known, len(column) - len(known))
-    nothing_anywhere = not profile.known and known.empty
-    if any(missing) and len(column) and not nothing_anywhere:
-        yield _missing(profile, *missing, len(column))
-
-
-def _numeric(profile: _Profile, values: NDArray[np.float64]) -> _Row:
-    bins = len(profile.edges) + 1
-    before, now = (
-        np.bincount(np.searchsorted(profile.edges, x, side="left"), minlength=bins)
-        for x in (profile.values, values)
-    )
-    null = psi_null(bins, len(profile.values), len(values))
-    statistic, p = kolmogorov_smirnov(profile.values, values)
-    return _Row(profile.name, "KS", statistic, p, psi(before, now), null)
-
-
-def _categorical(profile: _Profile, counts: pd.Series) -> _Row:
-    both = pd.DataFrame({"before": profile.counts, "now": counts}).fillna(0)
-    new = sorted(both.index[both["before"] == 0])
-    vanished = sorted(both.index[both["now"] == 0])
-    notes = [f"{what}: {', '.join(n)}" for what, n in (("new", new), ("vanished", vanished)) if n]
-    statistic, p = chi_square(both.to_numpy(np.float64))
-    null = psi_null(len(both), profile.known, int(counts.sum()))
-    index = psi(both["before"], both["now"])
-    return _Row(profile.name, "chi-square", statistic, p, index, null, "; ".join(notes))
-
-
-def _missing(profile: _Profile, before: int, now: int, n: int) -> _Row:
-    table = np.array([[before, now], [profile.rows - before, n - now]], dtype=np.float64)
-    statistic, p = chi_square(table)
-    note = f"{before / profile.rows:.1%} before, {now / n:.1%} now"
-    index, null = psi(table[:, 0], table[:, 1]), psi_null(2, profile.rows, n)
-    return _Row(f"{profile.name} missing", "chi-square", statistic, p, index, null, note)
+def _metric(row: Row) -> tuple[str, float, float]:
+    if row.about == "all columns":
+        return "classifier_auc", row.statistic, 0.5
+    if row.about == "values":
+        return "psi", row.psi, row.psi_null
+    return f"{row.about.replace(' ', '_')}_share", row.shares[1], row.shares[0]

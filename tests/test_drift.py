@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from mlops_helpers.data import FEATURES, simulate_applications
-from mlops_helpers.drift import COLUMNS, LIMITS, Reference
-from mlops_helpers.drift_statistics import chi_square, kolmogorov_smirnov, psi, psi_null
+from mlops_helpers.drift import COLUMNS, EFFECTS, Reference
+from mlops_helpers.drift_categories import chi_square
+from mlops_helpers.drift_numeric import kolmogorov_smirnov
+from mlops_helpers.drift_statistics import psi, psi_null
 
 
 def rng(seed=0):
@@ -32,7 +34,7 @@ def test_each_kind_of_column_has_its_test():
     a, b = rng().normal(size=300), rng(1).normal(0.2, 1, size=200)
     got = compared(a, b)
     assert got["test"] == "KS"
-    assert (got["statistic"], got["p_value"]) == kolmogorov_smirnov(a, b)
+    assert (got["statistic"], got["p_value"]) == kolmogorov_smirnov(np.sort(a), np.sort(b))
     words = compared(["a"] * 30 + ["b"] * 20, ["a"] * 20 + ["b"] * 25)
     assert words["test"] == "chi-square"
     assert (words["statistic"], words["p_value"]) == chi_square(np.array([[30.0, 20], [20, 25]]))
@@ -100,13 +102,13 @@ def test_severity_grows_with_the_effect():
     shifts = (0.0, 0.2, 0.45, 1.0)
     got = [compared(base, rng(1).normal(s, 1, size=20_000))["severity"] for s in shifts]
     assert got == ["none", "low", "medium", "high"]
-    assert [name for _, name in LIMITS] == ["high", "medium", "low"]
+    assert all(list(limits) == sorted(limits) for limits in EFFECTS.values())
 
 
 def test_new_and_vanished_categories_are_named():
     """A category that was never seen and one that is gone stand in the note."""
     got = compared(["a"] * 300 + ["b"] * 300, ["a"] * 200 + ["c"] * 200)
-    assert got["note"] == "new: c; vanished: b"
+    assert got["note"] == "new: c (50.0%); vanished: b (50.0%)"
     assert got["severity"] == "high"
 
 
@@ -207,13 +209,21 @@ def test_impossible_references_are_refused():
 
 
 def test_the_report_becomes_metric_rows():
-    """Each tested feature's index with its null level, and the share that drifted."""
+    """Each column's index, shares missing and out of contract, and the share that drifted."""
     frame = pd.DataFrame({"x": rng().normal(size=500), "none": np.nan})
     report = Reference.fit(frame).compare(frame.assign(x=frame["x"] + 1))
     start, end = pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-02-01", tz="UTC")
     rows = report.metric_rows(window_start=start, window_end=end, model_version=7)
-    assert rows["metric"].tolist() == ["psi", "share_drifted"]
-    assert rows["subject"].tolist() == ["x", ""]
-    assert rows["severity"].tolist() == ["high", "none"]
-    assert rows["value"].iloc[1] == 1.0
-    assert rows["reference"].iloc[0] == pytest.approx(psi_null(10, 500, 500))
+    told = rows.set_index(["metric", "subject"])
+    assert list(told.index) == [
+        ("psi", "x"),
+        ("missing_share", "x"),
+        ("out_of_contract_share", "x"),
+        ("missing_share", "none"),
+        ("out_of_contract_share", "none"),
+        ("share_drifted", ""),
+    ]
+    assert told["severity"].tolist() == ["high", *["none"] * 5]
+    assert told["value"].iloc[1:].tolist() == [0, 0, 1, 0, 1]
+    assert told["reference"].iloc[0] == pytest.approx(psi_null(10, 500, 500))
+    assert told.loc[("missing_share", "none"), "reference"].item() == 1

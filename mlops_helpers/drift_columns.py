@@ -1,0 +1,305 @@
+"""One column of the reference against the same column now: what is remembered, what is tested.
+
+A column is read as numbers, categories (text, yes/no, anything mixed), or neither: times always
+move, spans of time and complex numbers have no place here. Values that are infinite are values.
+Every column has a fixed number of planned tests, whether there is anything to show or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlops_helpers import drift_numeric as numeric
+from mlops_helpers.drift_categories import category_index, chi_square, in_words
+from mlops_helpers.drift_statistics import psi, psi_null
+
+__all__ = ["Limits", "Profile", "Row", "compare_column", "profile_column"]
+
+Limits = tuple[float, float] | tuple[str, ...]
+"""What the contract allows: the least and greatest number, or the categories."""
+Kind = Literal["numbers", "categories", "times", "spans of time", "complex numbers", "nothing"]
+_NOTHING_ALIKE = psi([1, 0], [0, 1])  # of a column that cannot be compared: the index's maximum
+_OBJECTS: dict[str, Kind] = {
+    **dict.fromkeys(("integer", "floating", "mixed-integer-float", "decimal"), "numbers"),
+    **dict.fromkeys(("datetime", "datetime64", "date", "time", "period"), "times"),
+    **dict.fromkeys(("timedelta", "timedelta64"), "spans of time"),
+    "complex": "complex numbers",
+    "empty": "nothing",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one planned test found, before the p-values are adjusted.
+
+    `shares` are those before and now of what is counted (missing, out of contract); `effect` is
+    2 AUC - 1 of the classifier; a row that is not `shown` had nothing to count on either side.
+    """
+
+    feature: str
+    column: str
+    about: Literal["values", "missing", "out of contract", "all columns"]
+    test: str
+    statistic: float = np.nan
+    p_value: float = np.nan
+    psi: float = np.nan
+    psi_null: float = np.nan
+    wasserstein: float = np.nan
+    wasserstein_null: float = np.nan
+    note: str = ""
+    broken: bool = False  # the column cannot be compared at all: no test is needed
+    shares: tuple[float, float] = (np.nan, np.nan)
+    effect: float = np.nan
+    shown: bool = True
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is remembered of one reference column: its values in order, or its categories.
+
+    `outside` counts rows that break the contract or are infinite; `spread` is the standard
+    deviation of the finite values and `by_chance` their `numeric.wasserstein_null`.
+    """
+
+    name: str
+    rows: int
+    kind: Kind
+    known: int
+    limits: Limits | None = None
+    outside: int = 0
+    values: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    edges: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    before: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    spread: float = 0.0
+    by_chance: float = 0.0
+    counts: pd.Series = field(default_factory=lambda: pd.Series(dtype="int64"))
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a test of what is out of contract is planned: numbers may be infinite."""
+        return self.kind == "numbers" or self.limits is not None
+
+    @property
+    def planned(self) -> int:
+        """The number of tests that this column always counts for."""
+        return 3 if self.guarded else 2
+
+
+def profile_column(name: str, column: pd.Series, bins: int, limits: Limits | None) -> Profile:
+    """Remember a column. Raises `ValueError`, naming it, for times and limits that do not fit."""
+    kind, n = _kind(column), len(column)
+    if kind not in ("numbers", "categories", "nothing"):
+        why = ", which always move" if kind == "times" else ""
+        raise ValueError(f"column {name!r} holds {kind}{why}; leave it out")
+    _check_limits(name, kind, limits)
+    if kind == "categories":
+        counts = _counts(column)
+        outside = _outside_categories(counts, limits)
+        return Profile(name, n, kind, int(counts.sum()), limits, outside, counts=counts)
+    values = _values(column) if kind == "numbers" else np.empty(0)
+    if not len(values):
+        return Profile(name, n, kind, 0, limits)
+    edges, finite = numeric.quantile_edges(values, bins), numeric.finite(values)
+    return Profile(
+        name,
+        n,
+        kind,
+        len(values),
+        limits,
+        _outside_numbers(values, limits),
+        values,
+        edges,
+        numeric.bin_counts(edges, values),
+        numeric.deviation(finite),
+        numeric.wasserstein_null(finite),
+    )
+
+
+def compare_column(profile: Profile, column: pd.Series | None) -> Iterator[Row]:
+    """The rows of one column; `None` says that it is gone.
+
+    Without rows now every test is "no data"; so are the values if a side has none, and whatever
+    cannot be counted because the column is gone or holds another type.
+    """
+    name = profile.name
+    if column is None:
+        yield _broken(name, "column", "the column is gone")
+        return
+    if not len(column):
+        yield Row(name, name, "values", "none", note="no rows now")
+        return
+    kind = _kind(column)
+    was = profile.kind
+    if was != "nothing" and kind not in (was, "nothing"):
+        known = int(column.notna().sum())
+        if known:
+            yield _broken(name, "type", f"{was} before, {_described(kind, column)} now")
+            yield _counted(
+                profile, "missing", profile.rows - profile.known, len(column) - known, len(column)
+            )
+            return
+    if kind == "numbers":
+        values = _values(column)
+        known, outside = len(values), _outside_numbers(values, profile.limits)
+    elif kind == "categories":
+        counts = _counts(column)
+        known, outside = int(counts.sum()), _outside_categories(counts, profile.limits)
+    else:
+        known, outside = int(column.notna().sum()), 0
+    if not profile.known or not known:
+        where = {(True, True): "on both sides", (True, False): "in the reference"}
+        side = where.get((not profile.known, not known), "now")
+        yield Row(name, name, "values", "none", note=f"no values {side}")
+    elif kind == "numbers":
+        yield _numeric(profile, values)
+    else:
+        yield _categorical(profile, counts)
+    now = len(column)
+    yield _counted(profile, "missing", profile.rows - profile.known, now - known, now)
+    if profile.guarded:
+        yield _counted(profile, "out of contract", profile.outside, outside, now)
+
+
+def _kind(column: pd.Series) -> Kind:
+    dtype = column.dtype
+    types = pd.api.types
+    if types.is_complex_dtype(dtype):
+        return "complex numbers"
+    if types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
+        return "times"
+    if types.is_timedelta64_dtype(dtype):
+        return "spans of time"
+    if types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype):
+        return "numbers"
+    if types.is_object_dtype(dtype):
+        return _OBJECTS.get(types.infer_dtype(column, skipna=True), "categories")
+    return "categories"
+
+
+def _described(kind: Kind, column: pd.Series) -> str:
+    plain = column.dtype != object and kind in ("numbers", "categories")
+    return str(column.dtype) if plain else kind
+
+
+def _values(column: pd.Series) -> NDArray[np.float64]:
+    """Values that are not missing, ascending; whole numbers beyond any float are infinite."""
+    try:
+        values = column.to_numpy(np.float64, na_value=np.nan)
+    except OverflowError:
+        values = np.array([_as_float(value) for value in column])
+    values = np.sort(values)  # missing ones last
+    return values[: np.searchsorted(values, np.nan)]
+
+
+def _as_float(value: object) -> float:
+    if pd.isna(value):
+        return np.nan
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf  # type: ignore[operator]
+
+
+def _counts(column: pd.Series) -> pd.Series:
+    """How often each category occurs, by its name; missing values are none."""
+    if column.dtype == object:
+        column = column[column.notna()].map(str)
+    counts = column.value_counts()
+    counts = counts[counts > 0].astype("int64")
+    counts.index = pd.Index(counts.index.map(str), dtype=object)
+    return counts if counts.index.is_unique else counts.groupby(level=0).sum()
+
+
+def _check_limits(name: str, kind: Kind, limits: Limits | None) -> None:
+    if limits is None or kind == "nothing":
+        return
+    words = all(isinstance(limit, str) for limit in limits)
+    if kind == "categories" and not words:
+        raise ValueError(f"limits[{name!r}] == {limits}; categories need the names allowed")
+    if kind == "numbers" and (words or len(limits) != 2 or not limits[0] <= limits[1]):
+        raise ValueError(f"limits[{name!r}] == {limits}; numbers need (least, greatest)")
+
+
+def _outside_numbers(values: NDArray[np.float64], limits: Limits | None) -> int:
+    low, high = (float(x) for x in limits) if limits else (-np.inf, np.inf)
+    low, high = max(low, -np.finfo(float).max), min(high, np.finfo(float).max)
+    inside = np.searchsorted(values, high, side="right") - np.searchsorted(values, low)
+    return int(len(values) - inside)
+
+
+def _outside_categories(counts: pd.Series, limits: Limits | None) -> int:
+    return 0 if limits is None else int(counts[~counts.index.isin(limits)].sum())
+
+
+def _broken(name: str, test: str, note: str) -> Row:
+    return Row(name, name, "values", test, psi=_NOTHING_ALIKE, psi_null=0.0, note=note, broken=True)
+
+
+def _numeric(profile: Profile, values: NDArray[np.float64]) -> Row:
+    n, m = len(profile.values), len(values)
+    now = numeric.bin_counts(profile.edges, values)
+    used = (profile.before > 0) | (now > 0)
+    statistic, p = numeric.kolmogorov_smirnov(profile.values, values)
+    before, finite = numeric.finite(profile.values), numeric.finite(values)
+    distance, by_chance = np.nan, np.nan
+    if profile.spread and len(finite):
+        with np.errstate(over="ignore"):  # infinitely many standard deviations
+            distance = float(np.float64(numeric.wasserstein(before, finite)) / profile.spread)
+            level = np.float64(profile.by_chance) / profile.spread
+        by_chance = float(level * np.sqrt(1 / len(before) + 1 / len(finite)))
+    infinite = (n - len(before), m - len(finite))
+    return Row(
+        profile.name,
+        profile.name,
+        "values",
+        "KS",
+        statistic,
+        p,
+        psi(profile.before, now),
+        psi_null(int(used.sum()), n, m),
+        distance,
+        by_chance,
+        f"infinite: {infinite[0]:,} before, {infinite[1]:,} now" if any(infinite) else "",
+    )
+
+
+def _categorical(profile: Profile, counts: pd.Series) -> Row:
+    both = pd.DataFrame({"before": profile.counts, "now": counts}).fillna(0)
+    table = both.to_numpy(np.float64)
+    statistic, p = chi_square(table)
+    if np.isnan(p):
+        note = "nearly every value occurs once, as of an id: nothing to compare"
+        return Row(profile.name, profile.name, "values", "none", note=note)
+    index, null = category_index(table)
+    note = in_words(both)
+    return Row(
+        profile.name, profile.name, "values", "chi-square", statistic, p, index, null, note=note
+    )
+
+
+def _counted(
+    profile: Profile, what: Literal["missing", "out of contract"], before: int, now: int, n: int
+) -> Row:
+    """The share of rows that something is wrong with, of all rows on each side."""
+    table = np.array([[before, now], [profile.rows - before, n - now]], dtype=np.float64)
+    statistic, p = chi_square(table)
+    shares = (before / profile.rows, now / n)
+    return Row(
+        f"{profile.name} {what}",
+        profile.name,
+        what,
+        "chi-square",
+        statistic,
+        p,
+        psi(table[:, 0], table[:, 1]),
+        psi_null(2, profile.rows, n),
+        note=f"{shares[0]:.1%} before, {shares[1]:.1%} now",
+        shares=shares,
+        shown=bool(before or now) and (before < profile.rows or now < n),
+    )
