@@ -150,7 +150,8 @@ def expected_and_realised(
     judged = rows[complete & rows["realised"].notna()]
     apart = (judged["low"] > judged["expected_high"]) | (judged["high"] < judged["expected_low"])
     if "agrees" in judged:
-        apart = ~judged["agrees"].astype("boolean").fillna(True)
+        agrees = judged["agrees"].astype("boolean")
+        judged, apart = judged[agrees.notna()], ~agrees.dropna()
     finding = f"No window is complete yet: no {what} can be judged"
     if len(judged):
         finding = (
