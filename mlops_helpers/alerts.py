@@ -15,6 +15,8 @@ import json
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -42,6 +44,7 @@ ALERT_COLUMNS = (
 NO_TIME = pd.Timedelta(0)
 _TIMES = ("opened_at", "last_seen_at", "resolved_at")
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:mlops-helpers:alert")
+_SERIES = itemgetter("subject", "model_version")
 _NEEDED = ("metric", "subject", "model_version", "window_end", "value", "reference")
 
 Alert = dict[str, Any]
@@ -103,11 +106,6 @@ class Rule:
         value = rows["value"] - (rows["reference"] if self.over == "null" else 0.0)
         return value - self.limit if self.direction == "above" else self.limit - value
 
-    def breached(self, rows: pd.DataFrame) -> pd.Series:
-        """True, False, or missing where the value is not known, for each metric row."""
-        excess = self.excess(rows)
-        return (excess > 0).astype("boolean").where(excess.notna())
-
 
 def evaluate_rules(
     rules: Sequence[Rule],
@@ -136,14 +134,9 @@ def evaluate_rules(
     known = {} if open_alerts is None else _latest(open_alerts)
     changed: list[Alert] = []
     for rule in rules:
-        mine = rows[rows["metric"] == rule.metric]
-        if rule.since is not None:
-            mine = mine[mine["window_end"] > rule.since]
-        for (subject, version), history in mine.groupby(["subject", "model_version"]):
-            alert = known.get((rule.name, rule.metric, str(subject), int(version)))
-            if alert is not None:
-                history = history[history["window_end"] > alert["last_seen_at"]]
-            changed += _walk(rule, history, alert)
+        for (subject, version), windows in groupby(_judged(rule, rows), key=_SERIES):
+            alert = known.get((rule.name, rule.metric, subject, version))
+            changed += _walk(rule, windows, alert)
     return _frame(changed)
 
 
@@ -162,19 +155,26 @@ def retired(rules: Iterable[Rule], alerts: pd.DataFrame, *, when: pd.Timestamp) 
     return _frame([{**alert, "last_seen_at": alert["resolved_at"]} for alert in left])
 
 
-def _walk(rule: Rule, history: pd.DataFrame, alert: Alert | None) -> list[Alert]:
-    """The alerts of one rule and subject that windows after the known `alert` made or changed."""
-    excess = rule.excess(history)
-    order = history.assign(excess=excess).sort_values(["window_end", "excess"], na_position="first")
-    worst = order.drop_duplicates("window_end", keep="last")
-    breached = rule.breached(worst)
-    worst, breached = worst[breached.notna()], breached.dropna()
-    if not breached.any() and (alert is None or alert["status"] != "open"):
-        return []
+def _judged(rule: Rule, rows: pd.DataFrame) -> list[Alert]:
+    """The known windows of a rule's metric, series by series in order of time, with `excess`."""
+    mine = rows[rows["metric"] == rule.metric]
+    if rule.since is not None:
+        mine = mine[mine["window_end"] > rule.since]
+    mine = mine.assign(excess=rule.excess(mine)).dropna(subset="excess")
+    keys = ["subject", "model_version", "window_end"]
+    worst = mine.sort_values([*keys, "excess"]).drop_duplicates(keys, keep="last")
+    return worst.to_dict("records")
+
+
+def _walk(rule: Rule, windows: Iterable[Alert], alert: Alert | None) -> list[Alert]:
+    """The alerts of one series that windows after the known `alert` made or changed."""
     changed: dict[str, Alert] = {}
+    seen = None if alert is None else alert["last_seen_at"]
     in_a_row = 0
-    for row, beyond in zip(worst.to_dict("records"), breached, strict=True):
-        in_a_row = in_a_row + 1 if beyond else 0
+    for row in windows:
+        if seen is not None and row["window_end"] <= seen:
+            continue
+        in_a_row = in_a_row + 1 if row["excess"] > 0 else 0
         after = _step(rule, row, in_a_row, alert)
         if after is not None:
             alert = changed[after["alert_id"]] = after
@@ -258,5 +258,7 @@ def _frame(alerts: list[Alert]) -> pd.DataFrame:
     frame = pd.DataFrame(alerts, columns=list(ALERT_COLUMNS))
     for name in _TIMES:
         frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("us")
-    kinds = {"value": "float64", "limit": "float64", "times_seen": "int64"}
-    return frame.astype(kinds | {"model_version": "int64"})
+    kinds = {"value": "float64", "limit": "float64"}
+    kinds |= {"model_version": "int64", "times_seen": "int64"}
+    texts = dict.fromkeys((c for c in ALERT_COLUMNS if c not in (*kinds, *_TIMES)), "str")
+    return frame.astype(kinds | texts)

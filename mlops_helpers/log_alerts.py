@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from mlops_helpers import sql_frames, tables
 from mlops_helpers.log_rows import checked
-from mlops_helpers.log_rows import checked
 from mlops_helpers.messages import Event, Message
 from mlops_helpers.tables import alerts, deliveries
 

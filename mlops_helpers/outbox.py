@@ -113,7 +113,9 @@ def deliver(
         )
     began = time.monotonic()
     terms = _Terms(pd.Timestamp(when), lease, attempts, backoff, longest, began)
-    return _Round(log.outbox, channels, terms, patience.total_seconds(), rest_after).run()
+    outbox = log.outbox
+    with outbox.kept_open():
+        return _Round(outbox, channels, terms, patience.total_seconds(), rest_after).run()
 
 
 class _Round:

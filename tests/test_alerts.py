@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mlops_helpers.alerts import ALERT_COLUMNS, Rule, evaluate_rules
+from mlops_helpers.alerts import ALERT_COLUMNS, Rule, evaluate_rules, retired
 from mlops_helpers.predictions import PredictionLog
 
 RULE = Rule("score drift", "psi", 0.1, "above", "high", action="look at the feed")
@@ -93,6 +95,14 @@ def test_unknown_is_neither_breach_nor_recovery():
     assert story(RULE, 0.3, np.nan) == [["open 1"], ["open 1"]]
 
 
+def test_an_unknown_window_neither_counts_nor_breaks_the_row():
+    """A feed that drops every other window cannot keep a patient rule silent for ever."""
+    patient = Rule("patient", "psi", 0.1, "above", "low", patience=2)
+    assert story(patient, 0.3, np.nan, 0.3) == [[], [], ["open 1"]]
+    assert story(patient, 0.3, np.nan, np.nan) == [[], [], []]
+    assert story(patient, 0.3, np.nan, 0.0, 0.3) == [[], [], [], []]
+
+
 def test_the_same_evaluation_twice_changes_nothing():
     """Running the cell again neither counts again nor opens again."""
     first = evaluate_rules([RULE], rows(0.3), when=month(2))
@@ -138,6 +148,147 @@ def test_rules_and_calls_that_cannot_work_are_refused():
         evaluate_rules([RULE], rows(0.3), when=pd.Timestamp("2024-02-01"))
     with pytest.raises(ValueError, match="reference"):
         evaluate_rules([RULE], rows(0.3).drop(columns="reference"), when=month(2))
+
+
+def after(rule, values, moments):
+    """The alerts that are known after evaluations at these months."""
+    known = None
+    for moment in moments:
+        frame = rows(*values)
+        changed = evaluate_rules([rule], frame, when=month(moment), open_alerts=known)
+        both = changed if known is None else pd.concat([known, changed], ignore_index=True)
+        known = both.drop_duplicates("alert_id", keep="last")
+    return known.sort_values("opened_at", ignore_index=True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    values=st.lists(st.sampled_from([0.0, 0.1, 0.3, np.nan]), min_size=1, max_size=10),
+    patience=st.integers(1, 3),
+    cooldown=st.sampled_from([0, 45, 80]),
+    calls=st.lists(st.integers(2, 11), max_size=12),
+)
+def test_catching_up_equals_evaluating_one_by_one(values, patience, cooldown, calls):
+    """Whatever the calls before: missed, repeated, out of order; the alerts are the same."""
+    days = pd.Timedelta(days=cooldown)
+    rule = Rule("any", "psi", 0.1, "above", "low", patience=patience, cooldown=days)
+    last = len(values) + 1
+    one_by_one = after(rule, values, range(2, last + 1))
+    pd.testing.assert_frame_equal(after(rule, values, [last]), one_by_one)
+    pd.testing.assert_frame_equal(after(rule, values, [*calls, last]).sort_values(
+        "opened_at", ignore_index=True), after(rule, values, [max([*calls, last])])
+    )  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    values=st.lists(st.sampled_from([0.0, 0.3, np.nan]), min_size=1, max_size=10),
+    patience=st.integers(1, 3),
+)
+def test_an_alert_needs_its_patience_and_counts_its_windows(values, patience):
+    """No alert without that many breaches in a row, and none that hides one: against counting."""
+    rule = Rule("any", "psi", 0.1, "above", "low", patience=patience)
+    runs, run = [], 0
+    for value in [v for v in values if not np.isnan(v)]:
+        run = run + 1 if value == 0.3 else 0
+        if run == patience:
+            runs.append(1)
+        elif run > patience:
+            runs[-1] += 1
+    found = after(rule, values, [len(values) + 1])
+    assert found["times_seen"].tolist() == runs
+    assert (found["status"] == "open").sum() == (run >= patience)
+
+
+def test_a_slower_scheduler_changes_nothing():
+    """Evaluating an older moment after a newer one finds nothing to do."""
+    known = evaluate_rules([RULE], rows(0.3, 0.4, 0.3), when=month(4))
+    for number in (2, 3, 4):
+        call = {"when": month(number), "open_alerts": known}
+        assert evaluate_rules([RULE], rows(0.3, 0.4, 0.3), **call).empty
+
+
+def test_times_are_those_of_the_windows():
+    """An evaluation at six in the morning, or a week late, dates the alert like one at midnight."""
+    late = month(2) + pd.Timedelta(days=7, hours=6)
+    pd.testing.assert_frame_equal(
+        evaluate_rules([RULE], rows(0.3), when=late),
+        evaluate_rules([RULE], rows(0.3), when=month(2)),
+    )
+
+
+def test_of_rows_that_end_together_the_worst_counts_once():
+    """A row given twice is one window; of two that contradict each other the worse is believed."""
+    patient = Rule("patient", "psi", 0.1, "above", "low", patience=2)
+    twice = pd.concat([rows(0.3), rows(0.3)])
+    assert evaluate_rules([patient], twice, when=month(2)).empty
+    for pair in ([rows(0.3), rows(0.0)], [rows(0.0), rows(0.3)], [rows(np.nan), rows(0.3)]):
+        assert evaluate_rules([RULE], pd.concat(pair), when=month(2))["value"].tolist() == [0.3]
+
+
+@pytest.mark.parametrize("column", ["value", "reference"])
+def test_infinite_values_are_refused(column):
+    """Infinity would count as healthy on one side; the metric must say that it is not known."""
+    frame = rows(0.3, -1.0).assign(**{column: [0.1, -np.inf]})
+    with pytest.raises(ValueError, match=f"metric 'psi' of 'age': {column} == -inf in 1 rows"):
+        evaluate_rules([RULE], frame, when=month(3))
+
+
+def test_a_rule_with_another_limit_judges_what_is_to_come():
+    """The open alert is judged by the limit of today and says so."""
+    known = evaluate_rules([RULE], rows(0.3), when=month(2))
+    looser = Rule("score drift", "psi", 0.5, "above", "low", owner="risk", action="wait")
+    healed = evaluate_rules([looser], rows(0.3, 0.3), when=month(3), open_alerts=known).iloc[0]
+    told = healed[["status", "limit", "severity", "owner", "action"]].tolist()
+    assert told == ["resolved", 0.5, "low", "risk", "wait"]
+    assert healed["alert_id"] == known["alert_id"].iloc[0]
+
+
+def test_a_rule_does_not_judge_what_was_before_it():
+    """With `since` a new rule opens nothing about the past, and its patience starts there."""
+    young = Rule("young", "psi", 0.1, "above", "low", patience=2, since=month(3))
+    assert story(young, 0.3, 0.3, 0.3) == [[], [], []]
+    assert story(young, 0.3, 0.3, 0.3, 0.3)[-1] == ["open 1"]
+
+
+def test_a_deleted_rule_leaves_its_alert_until_somebody_retires_it():
+    """Deleting a rule is no recovery; `retired` gives the alerts that nobody watches, resolved."""
+    known = evaluate_rules([RULE], rows(0.3), when=month(2))
+    other = Rule("other", "psi", 0.9, "above", "low")
+    frame = rows(0.3, 0.0)
+    assert evaluate_rules([other], frame, when=month(3), open_alerts=known).empty
+    assert retired([RULE, other], known, when=month(3)).empty
+    gone = retired([other], known, when=month(3)).iloc[0]
+    assert [gone["status"], gone["resolved_at"], gone["last_seen_at"]] == [
+        "resolved", month(3), month(3),
+    ]  # fmt: skip
+
+
+def test_rows_without_a_subject_or_version_are_not_lost():
+    """None as a subject or a version is a series like any other."""
+    frame = rows(0.3).assign(subject=None, model_version=pd.array([pd.NA], dtype="Int64"))
+    found = evaluate_rules([RULE], frame, when=month(2)).iloc[0]
+    assert [found["subject"], found["model_version"]] == ["", 0]
+
+
+def test_an_alert_names_its_owner():
+    """Who must act is in the alert."""
+    owned = Rule("score drift", "psi", 0.1, "above", "high", owner="credit risk")
+    assert evaluate_rules([owned], rows(0.3), when=month(2))["owner"].tolist() == ["credit risk"]
+
+
+def test_more_rules_and_calls_that_cannot_work_are_refused():
+    """Limits that nothing crosses, cooldowns that run backwards, times without a zone."""
+    with pytest.raises(ValueError, match="limit == inf"):
+        Rule("r", "psi", np.inf, "above", "high")
+    with pytest.raises(ValueError, match="cooldown == -1 days"):
+        Rule("r", "psi", 0.1, "above", "high", cooldown=pd.Timedelta(days=-1))
+    with pytest.raises(ValueError, match="since == 2024-01-01 00:00:00 has no time zone"):
+        Rule("r", "psi", 0.1, "above", "high", since=pd.Timestamp("2024-01-01"))
+    naive = rows(0.3).assign(window_end=pd.Timestamp("2024-02-01"))
+    with pytest.raises(ValueError, match="window_end has no time zone"):
+        evaluate_rules([RULE], naive, when=month(2))
+    assert evaluate_rules([RULE], rows(0.3).iloc[:0], when=month(2)).empty
 
 
 def test_alerts_survive_the_store(tmp_path):
