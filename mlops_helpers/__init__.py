@@ -56,6 +56,7 @@ causes          which of four causes is behind a bad month, and what to do
 cause_scores    how often that reading is right
 drift           has the current sample moved away from the reference?
 drift_columns   one column of the reference against the same one now
+drift_reading   what a column holds; its values in order, its categories counted
 drift_numeric   numbers in order: Kolmogorov-Smirnov and Wasserstein
 drift_categories  categories: chi-square and the index, from a handful to ids
 drift_statistics  the index, its level by chance, the correction for many tests

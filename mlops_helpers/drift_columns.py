@@ -1,7 +1,5 @@
 """One column of the reference against the same column now: what is remembered, what is tested.
 
-A column is read as numbers, categories (text, yes/no, anything mixed), or neither: times always
-move, spans of time and complex numbers have no place here. Values that are infinite are values.
 Every column has a fixed number of planned tests, whether there is anything to show or not.
 """
 
@@ -17,21 +15,14 @@ from numpy.typing import NDArray
 
 from mlops_helpers import drift_numeric as numeric
 from mlops_helpers.drift_categories import category_index, chi_square, in_words
+from mlops_helpers.drift_reading import Kind, ascending, category_counts, described, kind_of
 from mlops_helpers.drift_statistics import psi, psi_null
 
 __all__ = ["Limits", "Profile", "Row", "compare_column", "profile_column"]
 
 Limits = tuple[float, float] | tuple[str, ...]
 """What the contract allows: the least and greatest number, or the categories."""
-Kind = Literal["numbers", "categories", "times", "spans of time", "complex numbers", "nothing"]
 _NOTHING_ALIKE = psi([1, 0], [0, 1])  # of a column that cannot be compared: the index's maximum
-_OBJECTS: dict[str, Kind] = {
-    **dict.fromkeys(("integer", "floating", "mixed-integer-float", "decimal"), "numbers"),
-    **dict.fromkeys(("datetime", "datetime64", "date", "time", "period"), "times"),
-    **dict.fromkeys(("timedelta", "timedelta64"), "spans of time"),
-    "complex": "complex numbers",
-    "empty": "nothing",
-}
 
 
 @dataclass(frozen=True)
@@ -93,16 +84,16 @@ class Profile:
 
 def profile_column(name: str, column: pd.Series, bins: int, limits: Limits | None) -> Profile:
     """Remember a column. Raises `ValueError`, naming it, for times and limits that do not fit."""
-    kind, n = _kind(column), len(column)
+    kind, n = kind_of(column), len(column)
     if kind not in ("numbers", "categories", "nothing"):
         why = ", which always move" if kind == "times" else ""
         raise ValueError(f"column {name!r} holds {kind}{why}; leave it out")
     _check_limits(name, kind, limits)
     if kind == "categories":
-        counts = _counts(column)
+        counts = category_counts(column)
         outside = _outside_categories(counts, limits)
         return Profile(name, n, kind, int(counts.sum()), limits, outside, counts=counts)
-    values = _values(column) if kind == "numbers" else np.empty(0)
+    values = ascending(column) if kind == "numbers" else np.empty(0)
     if not len(values):
         return Profile(name, n, kind, 0, limits)
     edges, finite = numeric.quantile_edges(values, bins), numeric.finite(values)
@@ -134,21 +125,21 @@ def compare_column(profile: Profile, column: pd.Series | None) -> Iterator[Row]:
     if not len(column):
         yield Row(name, name, "values", "none", note="no rows now")
         return
-    kind = _kind(column)
+    kind = kind_of(column)
     was = profile.kind
     if was != "nothing" and kind not in (was, "nothing"):
         known = int(column.notna().sum())
         if known:
-            yield _broken(name, "type", f"{was} before, {_described(kind, column)} now")
+            yield _broken(name, "type", f"{was} before, {described(kind, column)} now")
             yield _counted(
                 profile, "missing", profile.rows - profile.known, len(column) - known, len(column)
             )
             return
     if kind == "numbers":
-        values = _values(column)
+        values = ascending(column)
         known, outside = len(values), _outside_numbers(values, profile.limits)
     elif kind == "categories":
-        counts = _counts(column)
+        counts = category_counts(column)
         known, outside = int(counts.sum()), _outside_categories(counts, profile.limits)
     else:
         known, outside = int(column.notna().sum()), 0
@@ -164,56 +155,6 @@ def compare_column(profile: Profile, column: pd.Series | None) -> Iterator[Row]:
     yield _counted(profile, "missing", profile.rows - profile.known, now - known, now)
     if profile.guarded:
         yield _counted(profile, "out of contract", profile.outside, outside, now)
-
-
-def _kind(column: pd.Series) -> Kind:
-    dtype = column.dtype
-    types = pd.api.types
-    if types.is_complex_dtype(dtype):
-        return "complex numbers"
-    if types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
-        return "times"
-    if types.is_timedelta64_dtype(dtype):
-        return "spans of time"
-    if types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype):
-        return "numbers"
-    if types.is_object_dtype(dtype):
-        return _OBJECTS.get(types.infer_dtype(column, skipna=True), "categories")
-    return "categories"
-
-
-def _described(kind: Kind, column: pd.Series) -> str:
-    plain = column.dtype != object and kind in ("numbers", "categories")
-    return str(column.dtype) if plain else kind
-
-
-def _values(column: pd.Series) -> NDArray[np.float64]:
-    """Values that are not missing, ascending; whole numbers beyond any float are infinite."""
-    try:
-        values = column.to_numpy(np.float64, na_value=np.nan)
-    except OverflowError:
-        values = np.array([_as_float(value) for value in column])
-    values = np.sort(values)  # missing ones last
-    return values[: np.searchsorted(values, np.nan)]
-
-
-def _as_float(value: object) -> float:
-    if pd.isna(value):
-        return np.nan
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except OverflowError:
-        return np.inf if value > 0 else -np.inf  # type: ignore[operator]
-
-
-def _counts(column: pd.Series) -> pd.Series:
-    """How often each category occurs, by its name; missing values are none."""
-    if column.dtype == object:
-        column = column[column.notna()].map(str)
-    counts = column.value_counts()
-    counts = counts[counts > 0].astype("int64")
-    counts.index = pd.Index(counts.index.map(str), dtype=object)
-    return counts if counts.index.is_unique else counts.groupby(level=0).sum()
 
 
 def _check_limits(name: str, kind: Kind, limits: Limits | None) -> None:
