@@ -13,7 +13,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 __all__ = ["COUNTS", "Window", "moment_of", "refuse", "spans", "utc", "windows"]
@@ -67,10 +66,9 @@ def windows(
     labelled = frame["default"].notna().to_numpy()
     for start, end, first, last in spans(frame[time], freq):
         part = frame.iloc[first:last]
-        groups = part.groupby(list(by), dropna=False, observed=True).indices if by else {(): None}
-        for key, places in groups.items():
-            at = np.arange(first, last) if places is None else first + np.sort(places)
-            keys = key if isinstance(key, tuple) else (key,)
+        groups = part.groupby(list(by), dropna=False, observed=True) if by else [((), part)]
+        for keys, rows in groups:
+            at = rows.index.to_numpy()  # the places in `frame`, which is numbered from 0
             has, over = labelled[at], moment is None or end <= moment
             counts: dict[str, object] = {"predictions": len(at), "labelled": int(has.sum())}
             counts |= {"due": pd.NA, "overdue": pd.NA, "complete": bool(has.all() and over)}
@@ -80,7 +78,7 @@ def windows(
                 counts["overdue"] = int((due[at] & ~has).sum())
                 usable = has if counts["complete"] else has & due[at]
             head = {"window_start": start, "window_end": end} | dict(zip(by, keys, strict=True))
-            yield Window(head, counts, frame.iloc[at], frame.iloc[at[usable]])
+            yield Window(head, counts, rows, rows[usable])
 
 
 def spans(times: pd.Series, freq: str) -> Iterator[tuple[pd.Timestamp, pd.Timestamp, int, int]]:
@@ -156,7 +154,7 @@ def _numbers(values: pd.Series, name: str) -> pd.Series:
 def utc(times: pd.Series, name: str) -> pd.Series:
     """`times` in UTC; refuses what has no zone, unless nothing is there at all."""
     if times.isna().all() and not isinstance(times.dtype, pd.DatetimeTZDtype):
-        return times.astype("datetime64[us, UTC]")
+        return pd.to_datetime(times, utc=True).astype("datetime64[us, UTC]")
     if not isinstance(times.dtype, pd.DatetimeTZDtype):
         raise ValueError(
             f"{name} is of type {times.dtype}, must hold times with a zone; "
