@@ -70,7 +70,7 @@ def category_counts(column: pd.Series) -> pd.Series:
     """How often each category occurs, by its name; missing values are none."""
     if column.dtype == object:
         column = column[column.notna()].map(str)
-    counts = column.valuecategory_counts()
+    counts = column.value_counts()
     counts = counts[counts > 0].astype("int64")
     counts.index = pd.Index(counts.index.map(str), dtype=object)
     return counts if counts.index.is_unique else counts.groupby(level=0).sum()
