@@ -17,7 +17,7 @@ import pandas as pd
 from mlops_helpers.contracts import TARGET
 from mlops_helpers.segments import segment_table
 
-__all__ = ["LEAST_ROWS", "Span", "Spans", "spans", "told", "worth"]
+__all__ = ["LEAST_ROWS", "Span", "Spans", "spans", "told_in_words", "worth"]
 
 LEAST_ROWS = 500
 """Loans that a reference must hold at least: fewer say little about nine columns."""
@@ -93,7 +93,7 @@ def worth(scored: Mapping[str, pd.DataFrame], *, confidence: float = 0.95) -> pd
     return ordered.reindex([name for name, rows in scored.items() if len(rows)]).reset_index()
 
 
-def told(
+def told_in_words(
     name: str,
     drift: pd.DataFrame,
     model: Mapping[Any, Any],

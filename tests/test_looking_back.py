@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlops_helpers.drift import Reference
-from mlops_helpers.looking_back import LEAST_ROWS, spans, told, worth
+from mlops_helpers.looking_back import LEAST_ROWS, spans, told_in_words, worth
 
 
 def loans(first: str, last: str, *, n: int = 4000) -> pd.DataFrame:
@@ -116,15 +116,15 @@ def rows(**changes) -> tuple[dict, dict]:
 
 def test_the_sentence_names_what_drifted_by_severity():
     """Gravest first, in words; "no data" is not counted, and small but sure changes are told."""
-    said = told("2010", TABLE, *rows())
+    said = told_in_words("2010", TABLE, *rows())
     assert said.startswith(
         "2010: 2 of 3 comparisons drifted (high: annual income; medium: loan amount). "
         "1 more are beyond chance but too small to matter."
     )
-    strict = told("2010", TABLE, *rows(), alpha=1e-7)
+    strict = told_in_words("2010", TABLE, *rows(), alpha=1e-7)
     assert "too small to matter" not in strict
     calm = TABLE.assign(drifted=False, severity="none", p_adjusted=1.0)
-    assert told("2010", calm, *rows()).startswith("2010: none of 4 comparisons drifted.")
+    assert told_in_words("2010", calm, *rows()).startswith("2010: none of 4 comparisons drifted.")
 
 
 @pytest.mark.parametrize(
@@ -138,20 +138,20 @@ def test_the_sentence_names_what_drifted_by_severity():
 )
 def test_the_sentence_says_what_it_did_to_the_model(changes, words):
     """Level and ranking are judged apart, each by its interval, on loans whose truth is known."""
-    said = told("2010", TABLE, *rows(**changes))
+    said = told_in_words("2010", TABLE, *rows(**changes))
     assert all(word in said for word in words), said
     if "skill" in changes:
         now, then = rows()
-        assert " better beyond chance" in told("2010", TABLE, then | {"auc": 0.9}, now)
+        assert " better beyond chance" in told_in_words("2010", TABLE, then | {"auc": 0.9}, now)
 
 
 def test_what_cannot_be_said_is_not_said():
     """Few loans of a class: no verdict on the ranking, in words rather than as a number."""
     table = worth({"now": scored(8, seed=1), "then": scored(900, seed=2)})
     now, then = table.to_dict("records")
-    assert "Too few loans of a class" in told("2012", TABLE, now, then)
+    assert "Too few loans of a class" in told_in_words("2012", TABLE, now, then)
     none = now | {"observed_to_expected": np.nan}
-    assert "expected no defaults" in told("2012", TABLE, none, then)
+    assert "expected no defaults" in told_in_words("2012", TABLE, none, then)
 
 
 def test_the_sentences_fit_a_real_report():
@@ -160,4 +160,4 @@ def test_the_sentences_fit_a_real_report():
     before = pd.DataFrame({"income": rng.normal(size=2000), "debt": rng.normal(size=2000)})
     now = before.assign(income=before["income"] + 1)
     table = Reference.fit(before).compare(now).table
-    assert "(high: income)" in told("later", table, *rows())
+    assert "(high: income)" in told_in_words("later", table, *rows())
