@@ -51,7 +51,7 @@ log_outcomes    labels that arrive months later, every one accounted for
 log_store       the log's database: opened, written in one transaction, read in one snapshot
 upgrading       schema versions of the log: older upgraded, newer and foreign ones refused
 worlds          drifts of known size and four causes, simulated with their truth
-detector_scores how often detectors cry wolf, how often they notice, and when
+detector_scores  how often detectors cry wolf, how often they notice, and when
 causes          which of four causes is behind a bad month, and what to do
 cause_scores    how often that reading is right
 drift           has the current sample moved away from the reference?
