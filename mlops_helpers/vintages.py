@@ -63,6 +63,8 @@ def vintage_curves(
     without a date, and ages below 0.
     """
     moment, ages, frame = moment_of(as_of), _ages(months), _checked(loans)
+    if timing not in (None, "recorded", "assumed"):
+        raise ValueError(f"timing is {timing!r}, must be 'recorded', 'assumed' or None.")
     timing = default_timing(frame) if timing is None else timing
     assumed = timing == "assumed" and frame["defaulted_at"].notna().any()
     frame = frame[frame["applied_at"] <= moment].sort_values("applied_at", kind="stable")
