@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from mlops_helpers.candidates import seeded
 from mlops_helpers.causes import read, signals
-from mlops_helpers.contracts import FEATURES, TARGET
+from mlops_helpers.contracts import FEATURES, LIMITS, TARGET
 from mlops_helpers.drift import Reference
 from mlops_helpers.features import build_pipeline
 from mlops_helpers.threads import one_thread
@@ -54,7 +54,8 @@ def lives(
         with one_thread():
             pipeline.fit(train, train[TARGET])
             holdout = _scored(pipeline, holdout)
-            reference = Reference.fit(train[list(FEATURES)]).extended(holdout[["probability"]])
+            reference = Reference.fit(train[list(FEATURES)], limits=LIMITS)
+            reference = reference.extended(holdout[["probability"]])
             for world in worlds:
                 place = 2 + list(WORLDS).index(world)
                 drawn = draw_world(world, rows, seed=seed_of(seed, repeat, place))

@@ -34,6 +34,7 @@ from scipy import stats
 from mlops_helpers.business import Interval
 from mlops_helpers.calibration import recalibration
 from mlops_helpers.contracts import FEATURES, MAY_BE_MISSING, TARGET
+from mlops_helpers.contracts import LIMITS as CONTRACT
 from mlops_helpers.delong import MIN_PER_CLASS, auc_drop, auc_interval
 from mlops_helpers.drift import DriftReport, Reference
 from mlops_helpers.two_samples import newcombe
@@ -214,9 +215,11 @@ def _contract(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> _Fou
 
 def _breaks(frame: pd.DataFrame) -> pd.Series:
     """Whether a row holds a value that the contract forbids, or lacks one that it demands."""
-    debt = frame["debt_to_income_ratio"]
     demanded = [name for name in FEATURES if name not in MAY_BE_MISSING]
-    return frame[demanded].isna().any(axis=1) | (debt < 0) | (debt > 1)
+    broken = frame[demanded].isna().any(axis=1)
+    for name, (low, high) in CONTRACT.items():
+        broken |= frame[name].notna() & ~frame[name].between(low, high)
+    return broken
 
 
 def _missing(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> _Found:
@@ -230,12 +233,12 @@ def _missing(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> _Foun
 
 
 def _drift(report: DriftReport) -> dict[str, _Found]:
-    """The report's own verdict on the features and on the scores."""
-    of_scores = report.table["feature"].str.startswith("probability")
+    """The report's own verdict on the values of the features and on the scores."""
+    of = report.table["feature"]
     found: dict[str, _Found] = {}
     for name, rows in (
-        ("features drifted", report.table[~of_scores]),
-        ("scores drifted", report.table[of_scores]),
+        ("features drifted", report.table[of.isin(FEATURES)]),
+        ("scores drifted", report.table[of == "probability"]),
     ):
         known = rows[rows["severity"] != "no data"]
         share = float(known["drifted"].mean()) if len(known) else np.nan

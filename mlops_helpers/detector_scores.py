@@ -16,8 +16,8 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from mlops_helpers.contracts import FEATURES
-from mlops_helpers.drift import Reference
+from mlops_helpers.contracts import FEATURES, LIMITS
+from mlops_helpers.drift import Reference, adjust
 from mlops_helpers.worlds import WORLDS, draw_world, seed_of
 
 __all__ = [
@@ -56,13 +56,14 @@ def alarms(reference: Reference, month: pd.DataFrame) -> dict[str, bool]:
     thumb; Holm and Benjamini–Hochberg adjust for many tests and ask for no effect; "report"
     is a feature that `DriftReport` calls drifted, by evidence and effect together.
     """
-    table = reference.compare(month, alpha=ALPHA, correction="holm").table
-    hochberg = reference.compare(month, alpha=ALPHA, correction="fdr_bh").table
+    report = reference.compare(month, alpha=ALPHA, correction="holm")
+    table = report.table
+    hochberg = adjust(table["p_value"], "fdr_bh", planned=report.planned)
     return {
         "any test at 5 %": bool((table["p_value"] < ALPHA).any()),
         "PSI above 0.1": bool((table["psi"] > 0.1).any()),
         "PSI above 0.25": bool((table["psi"] > 0.25).any()),
-        "Benjamini–Hochberg": bool((hochberg["p_adjusted"] < ALPHA).any()),
+        "Benjamini–Hochberg": bool((hochberg < ALPHA).any()),
         "Holm": bool((table["p_adjusted"] < ALPHA).any()),
         "report": bool(table["drifted"].any()),
     }
@@ -81,7 +82,7 @@ def detected(
     found = []
     for number in range(references):
         quiet = draw_world("quiet", REFERENCE_ROWS, seed=seed_of(seed, number, 0))
-        reference = Reference.fit(quiet[list(FEATURES)])
+        reference = Reference.fit(quiet[list(FEATURES)], limits=LIMITS)
         for world in worlds:
             place = 1 + list(WORLDS).index(world)
             drawn = draw_world(world, rows * months, seed=seed_of(seed, number, place, rows))
@@ -191,7 +192,7 @@ def _clustered(of_reference: pd.Series, months: int) -> tuple[float, float, floa
         wider = stats.t.ppf(0.975, clusters - 1) / stats.norm.ppf(0.975)
         effective = min(months, months * alone / (together * wider**2)) if together else months
     low, high = proportion_confint(share * effective, effective, alpha=0.05, method="wilson")
-    return share, float(low), float(high)
+    return share, max(float(low), 0.0) if share else 0.0, float(high)
 
 
 def _wait(waits: np.ndarray) -> tuple[float, ...]:
