@@ -20,6 +20,9 @@ from mlops_helpers.sql_frames import Utc
 __all__ = ["Rows", "checked"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LONGEST_KEY = 1000  # bytes: two of them fit into a row of PostgreSQL's index
+_EXACT = 2**53  # from here on a double does not hold every whole number
+_PLAIN = ("string", "empty", "integer", "floating", "boolean", "mixed-integer-float")
 _WHOLE = np.iinfo("int32")  # what an integer column holds on PostgreSQL
 
 
@@ -92,6 +95,10 @@ class _Column:
 
     def __init__(self, series: pd.Series, column: sa.Column[Any], key: pd.Series) -> None:
         self.name, self.rule, self.key = column.name, column.info, key
+        indices = column.table.indexes
+        self.indexed = column.primary_key or any(column.name in i.columns for i in indices)
+        if isinstance(series.dtype, pd.CategoricalDtype):
+            series = series.astype(object)
         self.faults: list[str] = []
         self.gone = series.isna().to_numpy(bool)
         self.values = np.full(len(series), None, dtype=object)
@@ -101,7 +108,7 @@ class _Column:
             self.faults.append(
                 f"column {self.name!r} is missing in {n} rows; it must always be known{first}"
             )
-        if len(series) and self.gone.all():
+        if self.gone.all():
             return
         for kind, convert in _CONVERSIONS:
             if isinstance(column.type, kind):
@@ -134,7 +141,11 @@ class _Column:
                 ".dt.tz_convert('UTC')"
             )
             return self.values
-        return series.dt.tz_convert(None).to_numpy("datetime64[us]").astype("int64")
+        instants = series.dt.tz_convert(None)
+        if series.dt.unit == "ns":
+            finer = instants.to_numpy("datetime64[ns]").astype("int64") % 1000 != 0
+            self.refuse(finer, series, "in whole microseconds, as .dt.floor('us') makes them")
+        return instants.to_numpy("datetime64[us]").astype("int64")
 
     def whole(self, series: pd.Series) -> np.ndarray:
         numbers = self.numbers(series)
@@ -150,14 +161,21 @@ class _Column:
         return numbers if self.faults else np.where(self.gone, 0, numbers).astype("int64")
 
     def numbers(self, series: pd.Series) -> np.ndarray:
+        if self.foreign(series, "a number"):
+            return self.values
         try:
             numbers = series.astype("float64").to_numpy()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             read = pd.to_numeric(series.astype("str"), errors="coerce").to_numpy("float64")
             unread = np.isnan(read) & ~self.gone
             self.refuse(unread if unread.any() else ~self.gone, series, "a number")
             return self.values
         self.refuse(~np.isfinite(numbers), numbers, "finite")
+        large = np.abs(numbers) >= _EXACT
+        if large.any() and not pd.api.types.is_float_dtype(series.dtype):
+            pairs = zip(series.to_numpy(object)[large].tolist(), numbers[large], strict=True)
+            large[large] = [_plain(given) != float(held) for given, held in pairs]
+            self.refuse(large, series, "a number that a double holds exactly")
         return numbers
 
     def doubles(self, series: pd.Series) -> np.ndarray:
@@ -169,7 +187,17 @@ class _Column:
         self.refuse(~((numbers >= low) & (numbers <= high)), numbers, told)
         return numbers
 
+    def foreign(self, series: pd.Series, rule: str) -> bool:
+        """Refuse bytes, lists, records and complex numbers, which would become something else."""
+        if pd.api.types.is_complex_dtype(series.dtype):
+            self.refuse(~self.gone, series, rule)
+        elif series.dtype == object and pd.api.types.infer_dtype(series) not in _PLAIN:
+            self.refuse(series.map(_is_foreign).to_numpy(bool), series, rule)
+        return bool(self.faults)
+
     def texts(self, series: pd.Series) -> np.ndarray:
+        if self.foreign(series, "a text"):
+            return self.values
         try:
             series = series.astype("str")  # an id of digits is the same id as a text
             values = series.to_numpy(object)
@@ -180,6 +208,9 @@ class _Column:
             return self.values
         if self.name.endswith("_id"):
             self.refuse(series.str.strip() == "", series, "a text that is not blank")
+        if self.indexed and (series.str.len() > _LONGEST_KEY // 4).any():
+            size = series.str.encode("utf-8").str.len() > _LONGEST_KEY
+            self.refuse(size, series.str[:20] + "…", f"at most {_LONGEST_KEY} bytes long")
         if "allowed" in self.rule:
             told = " or ".join(self.rule["allowed"])
             self.refuse(~series.isin(self.rule["allowed"]).to_numpy(bool), series, told)
@@ -187,6 +218,15 @@ class _Column:
             nul = series.str.contains("\0", regex=False, na=False)
             self.refuse(nul, series, "a text without the character zero, which PostgreSQL lacks")
         return values
+
+
+def _plain(value: object) -> object:
+    """Python's own number: NumPy compares a large whole one as if it were a double."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _is_foreign(cell: object) -> bool:
+    return pd.api.types.is_list_like(cell) or isinstance(cell, bytes | bytearray | complex)
 
 
 _CONVERSIONS = (

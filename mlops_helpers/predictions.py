@@ -132,10 +132,7 @@ class PredictionLog:
         `metric`, `value`, `window_start` and `window_end` are needed, the rest may be left out: no
         subject, no model version, no interval, no reference, severity "none". Returns how many.
         """
-        filled = frame.assign(**{c: v for c, v in _METRIC_DEFAULTS.items() if c not in frame})
-        filled["model_version"] = filled["model_version"].astype("Int64").fillna(0)
-        filled["subject"] = filled["subject"].fillna("")
-        rows = checked(filled, metrics).as_dicts()
+        rows = checked(_with_defaults(frame), metrics).as_dicts()
         for row in rows:
             if row["window_end"] < row["window_start"]:
                 raise ValueError(
@@ -229,6 +226,20 @@ class PredictionLog:
     def _summary(self, summary: Callable[[sa.Connection], pd.DataFrame]) -> pd.DataFrame:
         with log_store.reading(self._engine) as connection:
             return summary(connection)
+
+
+def _with_defaults(frame: pd.DataFrame) -> pd.DataFrame:
+    """The metrics with what they leave out; no model version is kept as 0."""
+    if not frame.columns.is_unique:
+        return frame  # to be refused by name
+    filled = frame.assign(**{c: v for c, v in _METRIC_DEFAULTS.items() if c not in frame})
+    version = filled["model_version"].astype(object)
+    if (version.where(version.notna(), 1) == 0).any():
+        raise ValueError("model_version == 0 in metrics; leave it missing where there is no model")
+    filled["model_version"] = version.where(version.notna(), 0)
+    subject = filled["subject"].astype(object)
+    filled["subject"] = subject.where(subject.notna(), "")
+    return filled
 
 
 def _same_plan(stored: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
