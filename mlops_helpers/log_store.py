@@ -22,6 +22,11 @@ __all__ = ["LogError", "connect", "reading", "writing"]
 
 _BUSY_SECONDS = 60  # how long a writer waits for another one's transaction
 _ANSWER_SECONDS = 10  # how long a PostgreSQL may take to answer when it is called
+# Ids are random, so a batch touches pages all over their index. With SQLite's 2 MB each of them is
+# written and read again many times within the batch; with room for all that a batch of 500,000
+# rows changes, once. (Measured at two million rows: 11 us of CPU a row instead of 18.) Taken only
+# as far as it is used. Not for reading: a query that sorts would fill it before it uses the disk.
+_WRITE_CACHE_KIB = 256 * 1024
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 _WRITES = "log_writes"  # the execution option that tells a write from a read
 
@@ -161,4 +166,6 @@ def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - a dri
 def _begin_sqlite(connection: sa.Connection) -> None:
     """Python's driver would begin late, and not at all before a change of a table."""
     writes = connection.get_execution_options().get(_WRITES)
+    if writes:
+        connection.exec_driver_sql(f"PRAGMA cache_size=-{_WRITE_CACHE_KIB}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

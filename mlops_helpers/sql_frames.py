@@ -6,6 +6,7 @@ and sorted by a plain index. (In SQLite's shell: `datetime(scored_at / 1000000, 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,10 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-__all__ = ["Utc", "epoch", "frame_of", "read", "read_in_chunks", "utc_series"]
+__all__ = ["Utc", "epoch", "read", "read_in_chunks", "utc_series"]
+
+
+_FETCHED = 500  # rows at a time
 
 
 class Utc(sa.types.TypeDecorator[int]):
@@ -25,7 +29,7 @@ class Utc(sa.types.TypeDecorator[int]):
 
 def read(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
     """The rows of a query, with the same types whether there are any or not."""
-    return frame_of(connection.execute(query).all(), query)
+    return _frame(connection.execute(query), query, sys.maxsize)
 
 
 def read_in_chunks(
@@ -35,20 +39,26 @@ def read_in_chunks(
 
     On PostgreSQL through a cursor of the server, which without being asked sends everything.
     """
-    result = connection.execute(query, execution_options={"yield_per": rows})
-    for part in result.partitions():
-        yield frame_of(part, query)
+    options = {"yield_per": min(rows, _FETCHED)}
+    with connection.execute(query, execution_options=options) as result:  # closed if given up
+        while len(frame := _frame(result, query, rows)):
+            yield frame
 
 
-def frame_of(rows: list[Any], query: sa.Select[Any]) -> pd.DataFrame:
-    """Rows of a query as a frame, column by column: a table of Python objects would be slow."""
-    columns = list(zip(*rows, strict=True)) or [()] * len(query.selected_columns)
-    return pd.DataFrame(
-        {
-            column.name: _series(list(values), column.type)
-            for column, values in zip(query.selected_columns, columns, strict=True)
-        }
-    )
+def _frame(result: sa.CursorResult[Any], query: sa.Select[Any], rows: int) -> pd.DataFrame:
+    """The next rows of a result, at most so many.
+
+    Turned into columns a few at a time: as long as they last, rows are work for Python's garbage
+    collector, which takes as long as the database does once there are many.
+    """
+    columns: list[list[Any]] = [[] for _ in query.selected_columns]
+    while part := result.fetchmany(min(rows - len(columns[0]), _FETCHED)):
+        for column, values in zip(columns, zip(*part, strict=True), strict=True):
+            column.extend(values)
+        if len(columns[0]) >= rows:
+            break
+    found = zip(query.selected_columns, columns, strict=True)
+    return pd.DataFrame({column.name: _series(values, column.type) for column, values in found})
 
 
 def utc_series(times: pd.Series) -> pd.Series:

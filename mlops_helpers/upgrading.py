@@ -39,6 +39,9 @@ STEPS: dict[int, tuple[str, ...]] = {
         "CREATE INDEX deliveries_by_status ON deliveries (status, next_attempt_at)",
         "CREATE INDEX deliveries_by_alert ON deliveries (alert_id, channel, event_at)",
         "CREATE INDEX predictions_by_version ON predictions (model_version, scored_at)",
+        "DROP INDEX predictions_by_experiment",
+        "CREATE INDEX predictions_by_experiment ON predictions (experiment, scored_at) "
+        "WHERE experiment IS NOT NULL",
     )
 }
 """What leads from this version to the next; both databases understand it."""

@@ -173,7 +173,7 @@ def _open_and_die(url, changes):
     done = []
 
     def count(_connection, _cursor, statement, *_rest):
-        if statement.startswith(("ALTER", "CREATE", "DELETE", "INSERT")):
+        if statement.startswith(("ALTER", "CREATE", "DROP", "DELETE", "INSERT")):
             done.append(statement)
             if len(done) == changes:
                 os.kill(os.getpid(), signal.SIGKILL)
