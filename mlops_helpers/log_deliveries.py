@@ -21,6 +21,8 @@ from mlops_helpers.tables import deliveries
 
 __all__ = ["Claim", "Outbox", "read"]
 
+_OTHER = deliveries.alias("other")
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -42,7 +44,7 @@ class Outbox:
     @contextmanager
     def kept_open(self) -> Iterator[None]:
         """Many steps at less cost: SQLite tidies its file up when the last connection closes."""
-        with self._engine.connect():
+        with log_store.reading(self._engine):
             yield
 
     def channels(self, when: pd.Timestamp) -> list[str]:
@@ -132,16 +134,15 @@ def _due(when: int, now: int) -> tuple[sa.ColumnElement[bool], ...]:
 
     The names of the events sort in the order in which they happen to an alert.
     """
-    other = deliveries.alias("other")
     earlier = sa.or_(
-        other.c.event_at < deliveries.c.event_at,
-        sa.and_(other.c.event_at == deliveries.c.event_at, other.c.event < deliveries.c.event),
+        _OTHER.c.event_at < deliveries.c.event_at,
+        sa.and_(_OTHER.c.event_at == deliveries.c.event_at, _OTHER.c.event < deliveries.c.event),
     )
     waiting = (
         sa.select(sa.literal(1))
-        .select_from(other)
-        .where(other.c.alert_id == deliveries.c.alert_id, other.c.channel == deliveries.c.channel)
-        .where(other.c.status == "pending", earlier)
+        .select_from(_OTHER)
+        .where(_OTHER.c.alert_id == deliveries.c.alert_id, _OTHER.c.channel == deliveries.c.channel)
+        .where(_OTHER.c.status == "pending", earlier)
         .correlate(deliveries)
     )
     return (

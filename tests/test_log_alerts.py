@@ -1,0 +1,123 @@
+"""Alerts and what is to be told of them are stored together, once, and never set back."""
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from mlops_helpers.log_store import LogError
+from mlops_helpers.messages import Message
+from mlops_helpers.predictions import PredictionLog
+from mlops_helpers.tables import deliveries
+from tests.alerted import DAY, JANUARY, alert, alerts
+
+
+@pytest.fixture
+def log(store_url):
+    """An open, empty log."""
+    with PredictionLog(store_url) as log:
+        yield log
+
+
+def events(log, channel="mail"):
+    """What is to be told on a channel: event and day."""
+    frame = log.deliveries()
+    frame = frame[frame["channel"] == channel]
+    days = (frame["event_at"] - JANUARY).dt.days
+    return list(zip(frame["event"], days, strict=True))
+
+
+def test_an_alert_that_opened_is_to_be_told_on_each_channel(log):
+    """One pending delivery for each channel, due at once, with the alert's words."""
+    assert log.append_alerts(alert(), channels=["mail", "hook", "mail"]) == 1
+    pending = log.deliveries("pending")
+    assert pending["channel"].tolist() == ["hook", "mail"]
+    assert pending["next_attempt_at"].tolist() == [JANUARY, JANUARY]
+    assert pending["attempts"].tolist() == [0, 0]
+    assert pending["sent_at"].isna().all()
+    assert log.deliveries("sent").empty
+    back = log.alerts()
+    pd.testing.assert_frame_equal(back, alert().astype({c: back[c].dtype for c in back}))
+
+
+def test_without_channels_nothing_is_to_be_told(log):
+    """`append_alerts(frame)` stores alerts only, also those without an owner."""
+    assert log.append_alerts(alert().drop(columns="owner")) == 1
+    assert log.alerts()["owner"].tolist() == [""]
+    assert log.deliveries().empty
+
+
+def test_opened_folded_resolved_reopened(log):
+    """A repeat is not told; recovery and a second breach are."""
+    for change in (
+        alert(day=0),
+        alert(day=1, seen=2),
+        alert(day=2, seen=2, status="resolved"),
+        alert(day=3, seen=3),
+        alert(day=4, seen=3, status="resolved"),
+    ):
+        log.append_alerts(change, channels=["mail"])
+    assert events(log) == [("opened", 0), ("resolved", 2), ("reopened", 3), ("resolved", 4)]
+
+
+def test_what_came_and_went_meanwhile_is_told(log):
+    """A catch-up stores an alert that is over already: both events, in order."""
+    log.append_alerts(alert(day=2, status="resolved"), channels=["mail"])
+    assert events(log) == [("opened", 0), ("resolved", 2)]
+    log.append_alerts(alert(day=6, seen=4, status="resolved"), channels=["mail"])
+    assert events(log)[2:] == [("reopened", 6), ("resolved", 6)]
+
+
+def test_the_same_again_changes_nothing(log):
+    """A restarted scheduler stores the same alerts: nothing new is to be told."""
+    for _ in range(3):
+        log.append_alerts(alerts(4), channels=["mail"])
+    assert len(log.alerts()) == len(log.deliveries()) == 4
+
+
+def test_a_slower_scheduler_does_not_set_an_alert_back(log):
+    """What was seen before the stored state is left out, and tells nothing."""
+    log.append_alerts(alert(day=3, seen=2, status="resolved"), channels=["mail"])
+    assert log.append_alerts(alert(day=1), channels=["mail"]) == 0
+    assert log.alerts()["status"].tolist() == ["resolved"]
+    assert len(log.deliveries()) == 2
+
+
+def test_the_message_stays_as_it_was(log):
+    """The words are those of the event, whatever becomes of the alert before they are sent."""
+    log.append_alerts(alert(), channels=["mail"])
+    log.append_alerts(alert(day=1, status="resolved"), channels=["mail"])
+    with log._engine.connect() as connection:
+        texts = connection.scalars(sa.select(deliveries.c.message).order_by("event_at")).all()
+    opened, resolved = map(Message.from_json, texts)
+    assert (opened.event, opened.value, opened.event_at) == ("opened", 0.3, JANUARY)
+    assert (resolved.event, resolved.value, resolved.event_at) == ("resolved", 0.0, JANUARY + DAY)
+    assert opened.delivery_id in log.deliveries()["delivery_id"].tolist()
+
+
+def test_both_or_neither(log):
+    """If what is to be told cannot be stored, neither is the alert: it would stay unknown."""
+
+    def full(connection, cursor, statement, *_):
+        if "INTO deliveries" in statement:
+            raise sa.exc.OperationalError(statement, {}, Exception("database or disk is full"))
+
+    sa.event.listen(log._engine, "before_cursor_execute", full)
+    with pytest.raises(LogError, match="no room left"):
+        log.append_alerts(alert(), channels=["mail"])
+    sa.event.remove(log._engine, "before_cursor_execute", full)
+    assert log.alerts().empty
+    assert log.append_alerts(alert(), channels=["mail"]) == 1
+    assert len(log.deliveries()) == 1
+
+
+def test_channels_are_names(log):
+    """A text would be a channel a letter; an object or a blank is no name."""
+    for wrong, told in (("mail", r"pass a list"), ([object()], "must be names"), ([" "], "names")):
+        with pytest.raises(ValueError, match=told):
+            log.append_alerts(alert(), channels=wrong)
+    assert log.alerts().empty
+
+
+def test_an_empty_frame_is_nothing(log):
+    """No alerts, nothing stored."""
+    assert log.append_alerts(alert().iloc[:0], channels=["mail"]) == 0
