@@ -78,6 +78,9 @@ lock: $(READY)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
 	$(PY) tools/environment.py
+	uv pip compile tests/benchmarks/peers/requirements.in --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header \
+		--output-file tests/benchmarks/peers/requirements.lock
 
 # The mark is set last, so an installation that was interrupted is done again from the start.
 $(READY): requirements.lock pyproject.toml
