@@ -78,10 +78,10 @@ def test_figures_are_those_of_the_rows(reference, holdout):
 def test_intervals_hold_their_level():
     """Over 200 quiet pairs the 90 % intervals of each signal hold "no change" about as often."""
     inside = []
-    quiet = scored("quiet", 200 * 1500, 5)
-    reference = Reference.fit(quiet[[*SEEN, "probability"]].iloc[:3000])
-    for start in range(0, len(quiet), 1500):
-        before, now = quiet.iloc[start : start + 750], quiet.iloc[start + 750 : start + 1500]
+    quiet = scored("quiet", 200 * 1000, 5)
+    reference = Reference.fit(quiet[["probability"]].iloc[:3000])
+    for start in range(0, len(quiet), 1000):
+        before, now = quiet.iloc[start : start + 500], quiet.iloc[start + 500 : start + 1000]
         table = signals(reference, before, now, level=0.9).set_index("signal")
         same = pd.Series({name: limit.same for name, limit in LIMITS.items()})
         inside.append((table["low"] <= same) & (same <= table["high"]))
