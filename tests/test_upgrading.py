@@ -1,9 +1,9 @@
 """A log outlives the code that made it: upgraded whole, or left as it was and refused in words."""
 
-import multiprocessing
 import os
 import signal
 import sqlite3
+from contextlib import ExitStack
 
 import pandas as pd
 import pytest
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from mlops_helpers import log_store, tables, upgrading
 from mlops_helpers.predictions import PredictionLog
+from tests.log_writers import heard, killed, process
 from tests.logged import FEBRUARY, JANUARY, two_months
 from tests.version_1 import make_version_1
 
@@ -145,10 +146,12 @@ def test_a_file_that_is_no_database_is_refused(tmp_path, content):
     assert path.read_bytes() == content
 
 
-def _open(url, barrier, answers):
-    barrier.wait()
+def _open(told, url):
+    """Open the store at a word from the parent, and tell how many alerts it has."""
+    told.send("ready")
+    told.recv()
     with PredictionLog(url) as log:
-        answers.put(len(log.alerts()))
+        told.send(len(log.alerts()))
 
 
 @pytest.mark.parametrize("old", [True, False])
@@ -156,19 +159,17 @@ def test_processes_that_open_it_at_once_upgrade_it_once(store_url, old):
     """Four processes open a store of version 1, or none at all, at the same time; all can work."""
     if old:
         make_version_1(store_url)
-    spawn = multiprocessing.get_context("spawn")
-    barrier, answers = spawn.Barrier(4), spawn.Queue()
-    workers = [spawn.Process(target=_open, args=(store_url, barrier, answers)) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
-    assert [answers.get(timeout=10) for _ in workers] == [int(old)] * 4
+    with ExitStack() as stack:
+        started = [stack.enter_context(process(_open, store_url)) for _ in range(4)]
+        assert [heard(told) for _, told in started] == ["ready"] * 4
+        for _, told in started:
+            told.send("go")
+        assert [heard(told) for _, told in started] == [int(old)] * 4
+        assert not any(killed(child) for child, _ in started)
     assert everything(store_url)["store"] == [(tables.SCHEMA_VERSION,)]
 
 
-def _open_and_die(url, changes):
+def _open_and_die(_told, url, changes):
     """Open the store, and be killed as soon as so many changes of it are done."""
     done = []
 
@@ -187,11 +188,8 @@ def test_a_kill_in_the_middle_leaves_the_old_version(store_url, changes):
     """Killed after any of its changes, the next process finds version 1 and upgrades it."""
     make_version_1(store_url)
     before = everything(store_url), shape(store_url)
-    spawn = multiprocessing.get_context("spawn")
-    worker = spawn.Process(target=_open_and_die, args=(store_url, changes))
-    worker.start()
-    worker.join(60)
-    assert worker.exitcode == -signal.SIGKILL
+    with process(_open_and_die, store_url, changes) as (child, _):
+        assert killed(child)
     assert (everything(store_url), shape(store_url)) == before
     with PredictionLog(store_url) as log:
         assert log.window()["prediction_id"].tolist() == ["p1"]
