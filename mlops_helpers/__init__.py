@@ -60,6 +60,7 @@ drift_reading   what a column holds; its values in order, its categories counted
 drift_numeric   numbers in order: Kolmogorov-Smirnov and Wasserstein
 drift_categories  categories: chi-square and the index, from a handful to ids
 drift_statistics  the index, its level by chance, the correction for many tests
+two_sample_classifier  can a classifier tell the reference from now?
 performance     metrics with intervals, per window and group
 performance_windows  which predictions belong to a window, and which labels are due
 expectations    what the probabilities promised for a window, and what came true
@@ -75,6 +76,8 @@ alerts          rules over metric rows
 messages        one event of an alert in words
 channels        log, mail, webhook: a message goes out, or the reason why not
 outbox          sends what is to be told, and tries again what did not go out
+health          volume, latency, quality, drift, alerts: a verdict for each figure
+log_health      what the health report asks the store (SQL)
 log_alerts      alerts in the log, with what is to be told of them (SQL)
 log_deliveries  what is still to be told, taken by one deliverer at a time (SQL)
 retraining      decide from evidence, judge a challenger

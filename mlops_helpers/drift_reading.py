@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Kind", "ascending", "category_counts", "described", "kind_of"]
+__all__ = ["Kind", "ascending", "category_counts", "described", "floats", "kind_of"]
 
 Kind = Literal["numbers", "categories", "times", "spans of time", "complex numbers", "nothing"]
 _OBJECTS: dict[str, Kind] = {
@@ -47,13 +47,17 @@ def described(kind: Kind, column: pd.Series) -> str:
     return str(column.dtype) if plain else kind
 
 
-def ascending(column: pd.Series) -> NDArray[np.float64]:
-    """Values that are not missing, ascending; whole numbers beyond any float are infinite."""
+def floats(column: pd.Series) -> NDArray[np.float64]:
+    """Numbers in their order, NaN where missing; whole ones beyond any float are infinite."""
     try:
-        values = column.to_numpy(np.float64, na_value=np.nan)
+        return column.to_numpy(np.float64, na_value=np.nan)
     except OverflowError:
-        values = np.array([_as_float(value) for value in column])
-    values = np.sort(values)  # missing ones last
+        return np.array([_as_float(value) for value in column])
+
+
+def ascending(column: pd.Series) -> NDArray[np.float64]:
+    """Numbers that are not missing, in ascending order."""
+    values = np.sort(floats(column))  # missing ones last
     return values[: np.searchsorted(values, np.nan)]
 
 
