@@ -13,7 +13,7 @@ def test_a_young_vintage_has_a_short_curve():
     ax = plots.vintages(VINTAGES)
     drawn = {line.get_label(): line.get_xdata().tolist() for line in ax.lines}
     assert drawn == {"2022 Q1": [3, 6], "2022 Q2": [3]}
-    title = "After 3 months from 4.0 % (2022 Q1) to 6.0 % (2022 Q2) have defaulted"
+    title = "After 3 months 6.0 % of 2022 Q2 have defaulted, 4.0 % of earlier ones"
     assert finding(ax) == title
     assert len({line.get_linestyle() for line in ax.lines}) == 2
 
@@ -25,6 +25,16 @@ def test_vintages_that_are_not_drawn_are_counted():
     assert finding(ax).endswith("(1 older vintages not drawn)")
     young = plots.vintages(VINTAGES.assign(complete=False))
     assert "no vintage is old enough" in texts(young)
+
+
+def test_the_title_compares_vintages_at_the_same_age():
+    """The newest in which anybody defaulted, at its last age; a vintage alone; no default at all."""
+    third = pd.DataFrame({"vintage": "2022 Q3", "months_on_book": [0, 1], "share": 0.0})
+    ages = pd.concat([VINTAGES, third.assign(low=0.0, high=0.01, complete=True)])
+    assert finding(plots.vintages(ages)).startswith("After 3 months 6.0 % of 2022 Q2")
+    alone = plots.vintages(VINTAGES.head(2))
+    assert finding(alone) == "After 6 months 10.0 % of 2022 Q1 have defaulted"
+    assert finding(plots.vintages(VINTAGES.assign(share=0.0))) == "Nobody has defaulted yet"
 
 
 def test_a_vintage_may_be_a_date():

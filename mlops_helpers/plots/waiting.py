@@ -87,20 +87,19 @@ def _vintage(name: object) -> str:
 
 
 def _spread(rows: pd.DataFrame) -> str:
-    """Vintages compared at the greatest age that at least two of them have reached."""
-    reached = rows.groupby("months_on_book")["vintage"].nunique()
-    common = reached[reached > 1]
-    if common.empty:
-        age = int(rows["months_on_book"].max())
-        share = rows.loc[rows["months_on_book"].idxmax(), "share"]
-        return f"After {age} months {said(share, '%')} of the oldest vintage have defaulted"
-    age = int(common.index.max())
-    at = rows[rows["months_on_book"] == age]
-    low, high = at.loc[at["share"].idxmin()], at.loc[at["share"].idxmax()]
-    return (
-        f"After {age} months from {said(low['share'], '%')} ({_vintage(low['vintage'])}) "
-        f"to {said(high['share'], '%')} ({_vintage(high['vintage'])}) have defaulted"
-    )
+    """The newest vintage in which anybody has defaulted, at its last age, beside the older ones."""
+    last = rows[rows["share"] > 0]
+    if last.empty:
+        return "Nobody has defaulted yet"
+    newest = last["vintage"].iloc[-1]
+    age = last.loc[last["vintage"] == newest, "months_on_book"].max()
+    at = rows[rows["months_on_book"] == age].set_index("vintage")["share"]
+    finding = f"After {age:g} months {said(at[newest], '%')} of {_vintage(newest)} have defaulted"
+    older = at.drop(newest)
+    if older.empty:
+        return finding
+    ends = dict.fromkeys(said(share, "%") for share in (older.min(), older.max()))
+    return f"{finding}, {' to '.join(ends)} of earlier ones"
 
 
 def expected_and_realised(
