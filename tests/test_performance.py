@@ -6,10 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+from statsmodels.stats.proportion import proportion_confint
 
 from mlops_helpers.calibration import expected_recalibration, recalibration
+from mlops_helpers.default_times import default_dates
 from mlops_helpers.delong import MIN_PER_CLASS, auc_interval
 from mlops_helpers.performance import METRICS, by_window, evaluate, expected_performance
+from mlops_helpers.performance_windows import windows
+from mlops_helpers.simulation import (
+    LABEL_DELAY,
+    simulate_applications,
+    true_default_probability,
+)
+from mlops_helpers.threads import one_thread
 from tests.binormal import Binormal
 
 
@@ -303,3 +312,161 @@ def test_by_window_names_the_missing_column_and_takes_an_empty_log():
     with pytest.raises(ValueError, match="'default'"):
         by_window(log_frame(["2024-01-01"], [0]).drop(columns="default"), seed=1)
     assert by_window(log_frame([], []), seed=1).empty
+
+
+WINDOW_METRICS = [*METRICS, "observed_to_expected"]
+
+
+def portfolio(seed, months=8, a_month=1500):
+    """A log with the true probabilities; defaults are reported early, repayments after the term."""
+    loans = simulate_applications(
+        a_month * months, seed=seed, start="2024-01-01", months=months, scenario="quiet"
+    )
+    p = true_default_probability(loans)
+    return pd.DataFrame(
+        {
+            "scored_at": loans["applied_at"],
+            "probability": p,
+            "decision": np.where(p < 0.18, "approve", "decline"),
+            "default": loans["default"].astype(float),
+            "outcome_at": default_dates(loans, seed=seed).fillna(loans["outcome_at"]),
+            "model_version": 1,
+        }
+    )
+
+
+def metric(table, name):
+    """The rows of one metric by the month of their window."""
+    rows = table[table["metric"] == name]
+    return rows.set_index(rows["window_start"].dt.strftime("%Y-%m"))
+
+
+def test_a_window_has_the_metrics_of_evaluate_and_two_rates_more():
+    """Values and limits of a whole window are `evaluate`'s; both further rates are by hand."""
+    log = portfolio(1, months=1)
+    table = by_window(log, seed=3, n_boot=40).set_index("metric")
+    assert table.index.tolist() == [*WINDOW_METRICS, "default_rate_approved", "n"]
+    alone = evaluate(log["default"], log["probability"], seed=3, n_boot=40).set_index("metric")
+    pd.testing.assert_frame_equal(table.loc[alone.index, alone.columns], alone)
+    expected = log["probability"].mean()
+    ratio = table.loc["observed_to_expected", ["value", "low", "high"]].astype(float)
+    rate = alone.loc["default_rate", ["value", "low", "high"]]
+    assert ratio.tolist() == pytest.approx((rate / expected).tolist())
+    approved = log.loc[log["decision"] == "approve", "default"]
+    assert table.loc["default_rate_approved", "value"] == pytest.approx(approved.mean())
+    low, high = proportion_confint(approved.sum(), len(approved), method="wilson")
+    limits = table.loc["default_rate_approved", ["low", "high"]].astype(float).tolist()
+    assert limits == pytest.approx([low, high])
+
+
+def test_nobody_approved_has_no_default_rate_among_approved():
+    """Missing, not zero; and without a column of decisions there is no row."""
+    log = portfolio(1, months=1).assign(decision="decline")
+    row = metric(by_window(log, seed=1, n_boot=0), "default_rate_approved")
+    assert row[["value", "low", "high"]].isna().all(axis=None)
+    table = by_window(log.drop(columns="decision"), seed=1, n_boot=0)
+    assert table["metric"].tolist() == [*WINDOW_METRICS, "n"]
+
+
+def test_the_default_rate_of_a_young_window_is_not_that_of_its_early_labels():
+    """Early defaults before any repayment: all labels so far say 100 %, this says nothing.
+
+    All labels of the whole log so far are far too high as well; only what is due is right.
+    """
+    log, as_of = portfolio(2), pd.Timestamp("2024-09-16", tz="UTC")
+    truth = log["probability"].mean()
+    seen = log[log["outcome_at"] <= as_of]
+    young = seen[seen["scored_at"] >= "2024-05-01"]
+    assert young["default"].mean() == 1.0
+    assert len(young) > 100
+    assert seen["default"].mean() > 1.5 * truth
+    naive = metric(by_window(log, seed=1, n_boot=0, as_of=as_of), "default_rate")
+    assert naive.loc["2024-03", "value"] > 1.2 * truth
+    assert (naive.loc["2024-05":"2024-08", "value"] == 1.0).all()
+    assert not naive.loc["2024-03":, "complete"].any()
+    honest = by_window(log, seed=1, n_boot=0, label_delay=LABEL_DELAY, as_of=as_of)
+    rate = metric(honest, "default_rate")
+    assert rate["complete"].tolist() == [True, True, *[False] * 6]
+    assert (rate["overdue"] == 0).all()
+    assert (rate["labelled"] > rate["due"]).tolist() == [False, False, *[True] * 6]
+    stated = rate.loc[:"2024-03"]
+    assert ((stated["low"] <= truth) & (truth <= stated["high"])).all()
+    nothing = honest[honest["window_start"] >= "2024-04-01"]
+    figures = nothing[nothing["metric"] != "n"]
+    assert figures[["value", "low", "high"]].isna().all(axis=None)
+    assert (nothing.loc[nothing["metric"] == "n", "value"] == 0).all()
+
+
+def test_labels_of_due_rows_cover_the_truth_in_windows_half_due():
+    """In 200 half-due windows the 95 % limits of the default rate hold the truth as stated."""
+    held = []
+    for seed in range(10):
+        log = portfolio(100 + seed, months=20, a_month=300)
+        for month in range(20):
+            start = pd.Timestamp("2024-01-01", tz="UTC") + pd.DateOffset(months=month)
+            part = log[(log["scored_at"] >= start)].head(300)
+            as_of = part["scored_at"].iloc[150] + LABEL_DELAY
+            window = next(windows(part, "MS", label_delay=LABEL_DELAY, as_of=as_of))
+            assert not window.complete
+            low, high = proportion_confint(
+                window.known["default"].sum(), len(window.known), method="wilson"
+            )
+            held.append(low <= window.known["probability"].mean() <= high)
+    assert 0.9 <= np.mean(held) <= 0.99
+
+
+def test_a_window_whose_labels_are_late_is_told_from_a_young_one():
+    """Labels that should be in and are not are counted; those of a young window are not."""
+    log = portfolio(3, months=2)
+    log.loc[log.index[:100], ["default", "outcome_at"]] = [np.nan, pd.NaT]
+    as_of = pd.Timestamp("2024-08-01", tz="UTC")
+    table = metric(
+        by_window(log, seed=1, n_boot=0, label_delay=LABEL_DELAY, as_of=as_of), "default_rate"
+    )
+    assert table["overdue"].tolist() == [100, 0]
+    assert not table["complete"].any()
+
+
+def test_a_million_rows_of_two_years_take_seconds():
+    """24 months of a million predictions, with every limit but those that are resampled."""
+    rng, n = np.random.default_rng(5), 1_000_000
+    seconds = np.sort(rng.integers(0, 730 * 86_400, n))
+    p = rng.beta(2, 12, n)
+    log = pd.DataFrame(
+        {
+            "scored_at": pd.Timestamp("2022-01-01", tz="UTC") + pd.to_timedelta(seconds, unit="s"),
+            "probability": p,
+            "decision": np.where(p < 0.18, "approve", "decline"),
+            "default": (rng.random(n) < p).astype(float),
+            "model_version": 1,
+        }
+    )
+    as_of = pd.Timestamp("2025-01-01", tz="UTC")
+    with one_thread():  # idle threads of the algebra would be counted as well
+        start = time.process_time()
+        table = by_window(log, seed=1, n_boot=0, label_delay=LABEL_DELAY, as_of=as_of)
+        spent = time.process_time() - start
+    assert spent < 10.0
+    assert metric(table, "n")["value"].sum() == n
+    limited = table[~table["metric"].isin(["ks", "average_precision"])]
+    assert limited.notna().all(axis=None)
+
+
+def test_an_empty_log_and_one_class_have_their_columns():
+    """No rows: the same columns. No default: rates with limits, no ranking."""
+    log = portfolio(1, months=1)
+    empty = by_window(log.head(0), seed=1)
+    assert empty.columns.tolist() == by_window(log, seed=1, n_boot=0).columns.tolist()
+    paid = by_window(log.assign(default=0.0), seed=1).set_index("metric")
+    assert paid.loc[["auc", "ks", "calibration_slope"], "value"].isna().all()
+    assert paid.loc[["default_rate", "observed_to_expected"], "value"].tolist() == [0.0, 0.0]
+    assert paid.loc["default_rate", "high"] > 0
+
+
+def test_by_window_refuses_a_naive_moment_and_a_delay_without_one():
+    """What `windows` refuses, by_window refuses."""
+    log = portfolio(1, months=1)
+    with pytest.raises(ValueError, match="as_of is 2024-09-01"):
+        by_window(log, seed=1, as_of=pd.Timestamp("2024-09-01"))
+    with pytest.raises(ValueError, match="label_delay is 182 days"):
+        by_window(log, seed=1, label_delay=LABEL_DELAY)
