@@ -28,7 +28,7 @@ def test_vintages_that_are_not_drawn_are_counted():
 
 
 def test_the_title_compares_vintages_at_the_same_age():
-    """The newest in which anybody defaulted, at its last age; a vintage alone; no default at all."""
+    """The newest with a default, at its last age; a vintage alone; no default at all."""
     third = pd.DataFrame({"vintage": "2022 Q3", "months_on_book": [0, 1], "share": 0.0})
     ages = pd.concat([VINTAGES, third.assign(low=0.0, high=0.01, complete=True)])
     assert finding(plots.vintages(ages)).startswith("After 3 months 6.0 % of 2022 Q2")
