@@ -100,10 +100,19 @@ def no_data(ax: Axes | None, text: str, *, title: str = "No data yet") -> Axes:
 
 
 def finish(
-    ax: Axes, *, title: str, x: str | None = None, y: str | None = None, grid: str | None = None
+    ax: Axes,
+    *,
+    title: str,
+    x: str | None = None,
+    y: str | None = None,
+    grid: str | None = None,
+    room: float = 1.0,
 ) -> Axes:
-    """Title (wrapped to the Axes' width) and axis labels in the course's fonts."""
-    inches = figure_of(ax).get_size_inches()[0] * ax.get_position().width
+    """Title (wrapped to the Axes' width) and axis labels in the course's fonts.
+
+    `room` is the share of that width which long tick labels leave.
+    """
+    inches = figure_of(ax).get_size_inches()[0] * ax.get_position().width * room
     letters = max(int(inches / (TITLE * 0.0078)), 20)
     ax.set_title(wrap(title, letters), loc="left", fontsize=TITLE, fontweight="bold", pad=10)
     for text in ax.findobj(Text):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["detection", "drift_map", "signal_map"]
 
 NEVER = 0.5  # a power below this means that more than half of the months pass unnoticed
+ROOM = 0.88  # of the width, beside the names of the rows
 _WHITE, _PALE = "#FFFFFF", "#E4E4E4"
 Cell = tuple[str, str, str]  # text, colour, hatch
 
@@ -61,7 +62,9 @@ def detection(
     best = frame.groupby("world", sort=False)["power"].max()
     hardest = str(best.idxmin())
     finding = f"Hardest to notice: {words(hardest)}, in {said(best.min(), '%')} of months at best"
-    return finish(ax, title=title or finding, x="detector (hatched: below one month in two)")
+    return finish(
+        ax, title=title or finding, x="detector (hatched: below one month in two)", room=ROOM
+    )
 
 
 def signal_map(
@@ -101,7 +104,7 @@ def signal_map(
     finding = "Each cause moves another set of signals"
     if alike:
         finding = f"Not told apart by what moves: {'; '.join(alike)}"
-    return finish(ax, title=title or finding, x="cause")
+    return finish(ax, title=title or finding, x="cause", room=ROOM)
 
 
 def drift_map(
@@ -136,7 +139,7 @@ def drift_map(
             f"{len(moved)} of {len(graded)} comparisons moved, "
             f"most: {words(most['feature'])} in {most['span']} ({most['severity']})"
         )
-    return finish(ax, title=title or finding, x="span (severity, PSI)")
+    return finish(ax, title=title or finding, x="span (severity, PSI)", room=ROOM)
 
 
 def _grid(
