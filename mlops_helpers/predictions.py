@@ -18,7 +18,15 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from mlops_helpers import log_alerts, log_deliveries, log_store, log_summaries, sql_frames, tables
+from mlops_helpers import (
+    log_alerts,
+    log_deliveries,
+    log_health,
+    log_store,
+    log_summaries,
+    sql_frames,
+    tables,
+)
 from mlops_helpers.log_outcomes import OutcomeReceipt, checked_outcomes, record
 from mlops_helpers.log_reading import chunks, window_query, with_labels
 from mlops_helpers.log_rows import checked
@@ -125,6 +133,13 @@ class PredictionLog:
     ) -> pd.DataFrame:
         """`model_version, n, p50, p95, p99` in milliseconds, of predictions that measured it."""
         return self._summary(partial(log_summaries.latency, start=start, end=end))
+
+    def health_figures(
+        self, start: pd.Timestamp, end: pd.Timestamp, *, as_of: pd.Timestamp, usual_days: int
+    ) -> log_health.HealthFigures:
+        """What `health.health_report` is made of, all from one state of the store."""
+        with log_store.reading(self._engine) as connection:
+            return log_health.read(connection, start, end, as_of=as_of, usual_days=usual_days)
 
     def append_metrics(self, frame: pd.DataFrame) -> int:
         """Store metric rows (`METRIC_COLUMNS`); the same metric again replaces its value.
