@@ -46,13 +46,22 @@ def expected_and_realised(
     `log` as for `performance.by_window`, and seen as it was at `as_of`. Returns a frame
     `window_start, window_end, *by, metric, expected, expected_low, expected_high, realised, low,
     high, agrees` and `performance_windows.COUNTS`, a row for each of `performance.METRICS`.
-    `expected` is about all predictions of the window, from `n_sim` draws of their labels; with 39
-    draws at least, bounds of 95 % are those of the rank. `realised` with its limits is the figure
-    of `by_window`: of the labels that are due (none: NaN), and those of KS and average precision
-    need `n_boot`. `agrees` is missing without a verdict: in a window that is not complete, and
-    where either side has nothing to say. A window's draws depend on `seed` and its start alone, so
-    later windows do not change it. Raises `ValueError` as `performance_windows.windows` does.
+
+    `expected` is about all predictions of the window, from `n_sim` draws of their labels; what
+    comes is one of n_sim + 1 equals, so bounds of 95 % need 39 draws. `realised` with its limits is
+    that of `by_window`: of the labels that are due. Where none is, it is NaN; where some are
+    `overdue`, beware: they may not be like the rest. Limits of KS and average precision need
+    `n_boot`. `agrees` is missing without a verdict: in a window that is not complete, and where
+    either side has nothing to say. A window's draws depend on `seed` and its start alone, so later
+    windows do not change it.
+
+    Raises `ValueError` as `performance_windows.windows` does, and for too few draws.
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level!r}, must lie between 0 and 1, e.g. 0.95.")
+    least = round(2 / (1 - level)) - 1
+    if n_sim < least:
+        raise ValueError(f"n_sim is {n_sim}, must be at least {least} for bounds of {level:.3g}.")
     by = (by,) if isinstance(by, str) else tuple(by)
     parts = []
     for window in windows(log, freq, by=by, time=time, label_delay=label_delay, as_of=as_of):

@@ -174,3 +174,17 @@ def test_an_empty_log_gives_an_empty_table_and_a_bad_one_its_column():
         compare(log.drop(columns="default"))
     with pytest.raises(ValueError, match="as_of is 2000-09-01"):
         compare(log, as_of=pd.Timestamp("2000-09-01"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"n_sim": 38}, r"n_sim is 38, must be at least 39 for bounds of 0\.95"),
+        ({"n_sim": 39, "level": 0.99}, "must be at least 199"),
+        ({"level": 95}, "level is 95, must lie between 0 and 1"),
+    ],
+)
+def test_bounds_that_too_few_draws_cannot_give_are_refused(arguments, said):
+    """Below 39 draws the outermost are no bounds of 95 %: they would refute too often."""
+    with pytest.raises(ValueError, match=said):
+        compare(world("quiet", 3, 3), **arguments)
