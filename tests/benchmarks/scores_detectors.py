@@ -2,7 +2,7 @@
 
 False alarms in 1,000 quiet months, power by rows in a month, months to detection, and how often a
 cause is read rightly. The small versions of these are tests; this one has the repetitions that its
-figures need (about ten minutes).
+figures need (about half an hour).
 """
 
 from __future__ import annotations
@@ -38,7 +38,13 @@ def alarms_and_waits(scale: float) -> None:
         months = max(20, round(50 * scale)) * 20
         quiet = false_alarms(seed=2026, months=months, rows=rows, references=20)
         show(f"false alarms in {months} quiet months of {rows} rows", quiet.set_index("detector"))
+    months = max(20, round(20 * scale)) * 20
+    quiet = false_alarms(seed=2027, months=months, rows=1000, references=20, classifier=True)
+    show(f"with the classifier, {months} quiet months of 1000 rows", quiet.set_index("detector"))
     repeats = max(2, round(10 * scale)) * 10
+    table = power(rows=1000, repeats=repeats, references=10, seed=6, classifier=True)
+    wide = table.pivot(index="world", columns="detector", values="power")
+    show(f"power with the classifier, {repeats} months of 1000 rows", wide.loc[list(WORLDS)])
     table = power(rows=list(SIZES), repeats=repeats, references=10, seed=5)
     for rows, part in table.groupby("rows"):
         wide = part.pivot(index="world", columns="detector", values="power")
