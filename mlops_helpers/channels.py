@@ -126,7 +126,9 @@ class MailChannel:
         """Send the mail. `PartlySentError` if only some recipients were accepted."""
         where = f"mail server {self.host}:{self.port}"
         try:
-            with smtplib.SMTP(self.host, self.port, timeout=self.timeout) as server:
+            # A name of its own for the greeting: smtplib would ask the DNS, which may hang.
+            own = self.sender.rpartition("@")[2]
+            with smtplib.SMTP(self.host, self.port, own, timeout=self.timeout) as server:
                 if self.starttls:
                     server.starttls(context=ssl.create_default_context(cafile=self.ca_file))
                 if self.username:
@@ -232,7 +234,7 @@ class WebhookChannel:
         except (OSError, http.client.HTTPException) as error:
             cause = getattr(error, "reason", error)  # an address in the text could be a secret
             told = cause.strerror if isinstance(cause, OSError) and cause.strerror else ""
-            name = type(cause).__name__
+            name = type(error if isinstance(cause, str) else cause).__name__
             raise ChannelError(f"{where} did not answer: {name} {told}".rstrip()) from None
 
 

@@ -63,10 +63,11 @@ def health_report(
 ) -> pd.DataFrame:
     """The health of what was scored in [start, end), as known at `as_of`: `HEALTH_COLUMNS`.
 
-    An outcome counts if its date is not after `as_of`. `status` is "ok", "attention" or "not enough data"; `low` and `high` bound the value with 95 %
-    confidence where it has sampling uncertainty, and are missing elsewhere. A figure calls for
-    attention only if its whole interval is beyond the limit. Raises `ValueError` for naive times
-    and a window that is empty or not begun.
+    An outcome counts if its date is not after `as_of`. `status` is "ok", "attention" or "not
+    enough data"; `low` and `high` bound the value with 95 % confidence where it has sampling
+    uncertainty, and are missing elsewhere. A share, a quantile or an AUC calls for attention only
+    if its whole interval is beyond the limit. Raises `ValueError` for naive times and a window
+    that is empty or has not begun at `as_of`.
     """
     for name, time in (("start", start), ("end", end), ("as_of", as_of)):
         if pd.Timestamp(time).tz is None:

@@ -37,6 +37,13 @@ def log(tmp_path):
         yield log
 
 
+@pytest.fixture
+def shared(store_url):
+    """An open, empty log on each database that several processes can share."""
+    with PredictionLog(store_url) as log:
+        yield log
+
+
 class Kept:
     """A channel that keeps its messages, and fails as often as it is told to."""
 
@@ -131,41 +138,41 @@ def test_stored_before_sent(log):
     assert seen == [(1, 1)]
 
 
-def test_killed_between_storing_and_sending(log):
+def test_killed_between_storing_and_sending(shared):
     """A process that dies after storing has lost nothing: the next one sends."""
     with hook_server() as hook:
-        assert ended(process(log, hook.url, "stores")) == (-signal.SIGKILL, "")
+        assert ended(process(shared, hook.url, "stores")) == (-signal.SIGKILL, "")
         assert hook.posts == []
-        assert len(deliver(log, {"hook": WebhookChannel(hook.url)}, when=NOON)) == 3
+        assert len(deliver(shared, {"hook": WebhookChannel(hook.url)}, when=NOON)) == 3
         assert len(hook.posts) == 3
 
 
-def test_killed_between_sending_and_writing_it_down(log):
+def test_killed_between_sending_and_writing_it_down(shared):
     """It is sent again after the claim has run out, under the same key: at least once."""
-    log.append_alerts(alert(), channels=["hook"])
+    shared.append_alerts(alert(), channels=["hook"])
     with hook_server() as hook:
-        assert ended(process(log, hook.url, "dies")) == (-signal.SIGKILL, "")
+        assert ended(process(shared, hook.url, "dies")) == (-signal.SIGKILL, "")
         assert len(hook.posts) == 1
         channels = {"hook": WebhookChannel(hook.url)}
-        assert deliver(log, channels, when=JANUARY + DAY).empty, "somebody may be sending it"
-        report = deliver(log, channels, when=JANUARY + DAY + 10 * MINUTE)
+        assert deliver(shared, channels, when=JANUARY + DAY).empty, "somebody may be sending it"
+        report = deliver(shared, channels, when=JANUARY + DAY + 10 * MINUTE)
         assert report[["status", "attempts"]].to_numpy().tolist() == [["sent", 2]]
     first, again = hook.posts
     assert first.headers["idempotency-key"] == again.headers["idempotency-key"]
     assert first.body == again.body
 
 
-def test_two_deliverers_at_once_send_each_once(log):
+def test_two_deliverers_at_once_send_each_once(shared):
     """Three processes share the work; the receiver gets every message once."""
-    log.append_alerts(alerts(90), channels=["hook"])
+    shared.append_alerts(alerts(90), channels=["hook"])
     with hook_server() as hook:
-        workers = [process(log, hook.url, "delivers") for _ in range(3)]
+        workers = [process(shared, hook.url, "delivers") for _ in range(3)]
         codes, told = zip(*map(ended, workers), strict=True)
     assert codes == (0, 0, 0)
     keys = [post.headers["idempotency-key"] for post in hook.posts]
     assert len(keys) == len(set(keys)) == 90
     assert sum(map(int, told)) == 90
-    assert log.deliveries()["status"].eq("sent").all()
+    assert shared.deliveries()["status"].eq("sent").all()
 
 
 def test_a_thousand_alerts(log):
