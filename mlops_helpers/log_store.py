@@ -110,6 +110,8 @@ def _explained(engine: sa.Engine) -> Iterator[None]:
     """Raise `LogError` for what the database cannot do; all else passes as it is."""
     try:
         yield
+    except (sa.exc.IntegrityError, sa.exc.DataError):
+        raise  # of the rows, whatever they say
     except sa.exc.DBAPIError as error:
         said = str(error.orig)
         for pattern, words in _TROUBLES:

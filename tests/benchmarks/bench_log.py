@@ -26,7 +26,7 @@ from mlops_helpers import log_store
 from mlops_helpers.contracts import NUMERIC
 from mlops_helpers.log_reading import window_query
 from mlops_helpers.log_rows import checked
-from mlops_helpers.predictions import PredictionLog
+from mlops_helpers.predictions import OutcomeReceipt, PredictionLog
 from mlops_helpers.tables import predictions
 from tests.benchmarks.measuring import Ratio, paired, seconds
 
@@ -268,3 +268,19 @@ def test_a_day_of_ten_million_rows(logs, figures):
     assert median < 0.1, f"{median * 1000:.0f} ms"
     figures.note("a day of 10^7 rows as a frame", median * 1000, "ms", said)
     figures.note("a day of 10^7 rows counted", statistics.median(counted) * 1000, "ms")
+
+
+def test_a_million_labels_at_once(logs, figures):
+    """Stored, and sent again, in seconds: no label costs more than ten times its prediction did."""
+    url, spent = logs[1_000_000]
+    with PredictionLog(url) as log:
+        ids = pd.concat([chunk[["prediction_id", "scored_at"]] for chunk in log.windows()])
+        ids = ids.sample(frac=1.0, random_state=1)  # labels come in an order of their own
+        arrived = ids.assign(default=0, outcome_at=ids["scored_at"] + 182 * DAY)
+        receipts = []
+        first = seconds(lambda: receipts.append(log.record_outcomes(arrived)))
+        again = seconds(lambda: receipts.append(log.record_outcomes(arrived)))
+    assert receipts == [OutcomeReceipt(1_000_000, 0, 0, 0), OutcomeReceipt(0, 1_000_000, 0, 0)]
+    ratio = Ratio(first / spent, first, spent, 1)
+    figures.bar("1,000,000 rows: record_outcomes / append", ratio, at_most=10)
+    figures.note("1,000,000 outcomes sent again", again, "s")
