@@ -30,6 +30,8 @@ def window_query(
         .order_by(predictions.c.scored_at, predictions.c.prediction_id)
     )
     if model_version is not None:
+        if int(model_version) != model_version:
+            raise ValueError(f"model_version == {model_version!r}; must be a whole number")
         query = query.where(predictions.c.model_version == int(model_version))
     if experiment is not None:
         query = query.where(predictions.c.experiment == experiment)

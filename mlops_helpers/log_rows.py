@@ -22,6 +22,7 @@ __all__ = ["Rows", "checked"]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_KEY = 1000  # bytes: two of them fit into a row of PostgreSQL's index
 _EXACT = 2**53  # from here on a double does not hold every whole number
+_FIRST, _LAST = pd.Timestamp(1, 1, 1), pd.Timestamp(9999, 12, 31, 23, 59, 59, 999_999)
 _PLAIN = ("string", "empty", "integer", "floating", "boolean", "mixed-integer-float")
 _WHOLE = np.iinfo("int32")  # what an integer column holds on PostgreSQL
 
@@ -97,7 +98,7 @@ class _Column:
         self.name, self.rule, self.key = column.name, column.info, key
         indices = column.table.indexes
         self.indexed = column.primary_key or any(column.name in i.columns for i in indices)
-        if isinstance(series.dtype, pd.CategoricalDtype):
+        if isinstance(series.dtype, pd.CategoricalDtype | pd.ArrowDtype):
             series = series.astype(object)
         self.faults: list[str] = []
         self.gone = series.isna().to_numpy(bool)
@@ -134,6 +135,12 @@ class _Column:
             )
 
     def times(self, series: pd.Series) -> np.ndarray:
+        if series.dtype.kind != "M":
+            self.faults.append(
+                f"column {self.name!r} is {series.dtype}, not times with a time zone; times that "
+                f"say their zone become such by pd.to_datetime(frame[{self.name!r}], utc=True)"
+            )
+            return self.values
         if not isinstance(series.dtype, pd.DatetimeTZDtype):
             self.faults.append(
                 f"column {self.name!r} has no time zone ({series.dtype}); a time without one means "
@@ -142,6 +149,9 @@ class _Column:
             )
             return self.values
         instants = series.dt.tz_convert(None)
+        self.refuse((instants < _FIRST) | (instants > _LAST), series.dt.year, "of year 1 to 9999")
+        if self.faults:
+            return self.values
         if series.dt.unit == "ns":
             finer = instants.to_numpy("datetime64[ns]").astype("int64") % 1000 != 0
             self.refuse(finer, series, "in whole microseconds, as .dt.floor('us') makes them")
@@ -163,6 +173,8 @@ class _Column:
     def numbers(self, series: pd.Series) -> np.ndarray:
         if self.foreign(series, "a number"):
             return self.values
+        if series.dtype == object:  # in which nothing has more words than a float's NaN
+            series = series.where(~self.gone, np.nan)
         try:
             numbers = series.astype("float64").to_numpy()
         except (TypeError, ValueError, OverflowError):

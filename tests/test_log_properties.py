@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
@@ -154,9 +155,10 @@ def of_whole(value: object) -> str:
 
 
 def of_time(value: object) -> str:
-    """Aware times of whole microseconds. In a column of mixed zones they may be refused."""
+    """Aware times of whole microseconds, of the years 1 to 9999; a mixed column may be refused."""
     if isinstance(value, pd.Timestamp | datetime) and value.tzinfo is not None:
-        return "refused" if getattr(value, "nanosecond", 0) else "stored"
+        fine = 1 <= value.year <= 9999 and not getattr(value, "nanosecond", 0)
+        return "stored" if fine else "refused"
     return "refused"
 
 
@@ -248,6 +250,7 @@ def odd_columns(n: int) -> st.SearchStrategy[pd.Series]:
     few = st.sampled_from(["a", "b", None])
     return st.one_of(
         columns_of(odd_cells, object, n),
+        columns_of(st.floats() | st.sampled_from([None, pd.NA, pd.NaT, 1]), object, n),
         odd_cells.filter(pd.api.types.is_scalar).map(lambda v: pd.Series([v] * n, dtype=object)),
         columns_of(st.floats(), "float64", n),
         columns_of(st.floats(width=32), "float32", n),
@@ -262,6 +265,12 @@ def odd_columns(n: int) -> st.SearchStrategy[pd.Series]:
         columns_of(st.sampled_from(["approve", "decline"]), "category", n),
         columns_of(moments, "datetime64[us]", n),
         aware_times(n, ("s", "ms", "us", "ns")),
+        columns_of(st.sampled_from([0, 10**12, 10**13, -(10**11)]), "datetime64[s]", n).map(
+            lambda far: far.dt.tz_localize("UTC")
+        ),
+        columns_of(st.binary(max_size=2), pd.ArrowDtype(pa.binary()), n),
+        columns_of(texts | st.none(), pd.ArrowDtype(pa.string()), n),
+        columns_of(st.floats() | st.none(), pd.ArrowDtype(pa.float64()), n),
         columns_of(st.sampled_from([pd.Timestamp("2024-01-01", tz=z) for z in ZONES]), object, n),
         columns_of(st.integers(0, 9).map(lambda d: pd.Timedelta(days=d)), "timedelta64[us]", n),
         columns_of(st.complex_numbers(max_magnitude=5), "complex128", n),
