@@ -106,7 +106,7 @@ def _checked(
             f"log has no column {missing[0]!r}; windows need {time!r}, 'probability', "
             f"'default' and {list(by)}: pass the frame that PredictionLog.window returns"
         )
-    told = [c for c in ("decision", "outcome_at") if c in log.columns]
+    told = [c for c in ("decision", "outcome_at", "scored_at") if c in log.columns]
     frame = log[list(dict.fromkeys([time, "probability", "default", *by, *told]))]
     frame = frame.assign(
         **{
@@ -129,8 +129,8 @@ def _checked(
 def _as_known(frame: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFrame:
     at, labelled = frame["outcome_at"], frame["default"].notna()
     refuse(at, labelled & at.isna(), "must not be missing where default is known")
-    scored = frame.get("scored_at")
-    if scored is not None:
+    if "scored_at" in frame:
+        scored = utc(frame["scored_at"], "scored_at")
         refuse(at, labelled & (at < scored), "must not be before scored_at, its prediction")
     if as_of is None:
         return frame
