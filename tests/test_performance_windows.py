@@ -165,7 +165,7 @@ def test_a_log_that_contradicts_itself_is_refused(change, said):
 def test_a_label_before_its_prediction_is_refused_by_whatever_time_windows_are_cut():
     """Windows by the date of application look at `scored_at` as well."""
     log = GOOD.assign(applied_at=at("2023-12-01", "2023-12-02"), outcome_at=at("2023-12-31")[0])
-    with pytest.raises(ValueError, match="outcome_at is 2023-12-31.*in 2 rows"):
+    with pytest.raises(ValueError, match=r"outcome_at is 2023-12-31.*in 2 rows"):
         list(windows(log, "MS", time="applied_at"))
 
 
