@@ -8,11 +8,10 @@ Windows are half-open, [start, end), and all times aware UTC.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,20 +21,22 @@ from mlops_helpers import (
     log_alerts,
     log_deliveries,
     log_health,
+    log_plans,
     log_store,
     log_summaries,
     sql_frames,
     tables,
 )
 from mlops_helpers.log_outcomes import OutcomeReceipt, checked_outcomes, record
+from mlops_helpers.log_plans import RESULT_FIELDS
 from mlops_helpers.log_reading import chunks, window_query, with_labels
 from mlops_helpers.log_rows import checked
-from mlops_helpers.tables import experiments, metrics, predictions
+from mlops_helpers.tables import metrics, predictions
 
 __all__ = ["METRIC_COLUMNS", "RESULT_FIELDS", "OutcomeReceipt", "PredictionLog"]
 
+Answer = TypeVar("Answer")
 METRIC_COLUMNS = tuple(column.name for column in metrics.columns)
-RESULT_FIELDS = ("analysed", "conclusion", "verdict")  # of an experiment; all others are its plan
 _METRIC_DEFAULTS = {
     "subject": "",
     "model_version": pd.NA,
@@ -115,7 +116,7 @@ class PredictionLog:
         self, start: pd.Timestamp | None = None, end: pd.Timestamp | None = None
     ) -> pd.DataFrame:
         """`day, model_version, n, approved, approval_rate, mean_probability` of each UTC day."""
-        return self._summary(partial(log_summaries.daily_volume, start=start, end=end))
+        return self._ask(partial(log_summaries.daily_volume, start=start, end=end))
 
     def score_histogram(
         self,
@@ -126,13 +127,13 @@ class PredictionLog:
     ) -> pd.DataFrame:
         """`model_version, bin_low, bin_high, n`: bins is a number, or edges from 0 to 1."""
         histogram = partial(log_summaries.score_histogram, start=start, end=end, bins=bins)
-        return self._summary(histogram)
+        return self._ask(histogram)
 
     def latency(
         self, start: pd.Timestamp | None = None, end: pd.Timestamp | None = None
     ) -> pd.DataFrame:
         """`model_version, n, p50, p95, p99` in milliseconds, of predictions that measured it."""
-        return self._summary(partial(log_summaries.latency, start=start, end=end))
+        return self._ask(partial(log_summaries.latency, start=start, end=end))
 
     def health_figures(
         self, start: pd.Timestamp, end: pd.Timestamp, *, as_of: pd.Timestamp, usual_days: int
@@ -176,11 +177,11 @@ class PredictionLog:
 
     def alerts(self, status: str | None = None) -> pd.DataFrame:
         """Alerts in the order in which they were opened; only "open" or "resolved" if given."""
-        return self._summary(partial(log_alerts.read, status=status))
+        return self._ask(partial(log_alerts.read, status=status))
 
     def deliveries(self, status: str | None = None) -> pd.DataFrame:
         """What was or is to be told; only "pending", "sent" or "given up" if given."""
-        return self._summary(partial(log_deliveries.read, status=status))
+        return self._ask(partial(log_deliveries.read, status=status))
 
     @property
     def outbox(self) -> log_deliveries.Outbox:
@@ -194,24 +195,12 @@ class PredictionLog:
         out or repeat them, and add or replace `RESULT_FIELDS`. Raises `ValueError` naming every
         field of the plan that would change; nothing is stored then.
         """
-        name = record.get("name")
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"record['name'] == {name!r}; an experiment is kept under its name")
-        text = json.dumps(dict(record), default=_as_json, sort_keys=True)
         with log_store.writing(self._engine) as connection:
-            if tables.insert_new(connection, experiments, [{"name": name, "record": text}]):
-                return
-            mine = sa.select(experiments.c.record).where(experiments.c.name == name)
-            stored = json.loads(connection.scalars(mine.with_for_update()).one())
-            merged = _same_plan(stored, json.loads(text))
-            row = {"name": name, "record": json.dumps(merged, sort_keys=True)}
-            tables.upsert(connection, experiments, [row])
+            log_plans.save(connection, record)
 
     def experiments(self) -> list[dict[str, Any]]:
         """The records of all experiments by name; times come back as ISO text."""
-        with log_store.reading(self._engine) as connection:
-            query = sa.select(experiments.c.record).order_by(experiments.c.name)
-            return [json.loads(text) for text in connection.scalars(query)]
+        return self._ask(log_plans.records)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -238,9 +227,9 @@ class PredictionLog:
         with log_store.reading(self._engine) as connection:
             return sql_frames.read(connection, query)
 
-    def _summary(self, summary: Callable[[sa.Connection], pd.DataFrame]) -> pd.DataFrame:
+    def _ask(self, question: Callable[[sa.Connection], Answer]) -> Answer:
         with log_store.reading(self._engine) as connection:
-            return summary(connection)
+            return question(connection)
 
 
 def _with_defaults(frame: pd.DataFrame) -> pd.DataFrame:
@@ -255,30 +244,3 @@ def _with_defaults(frame: pd.DataFrame) -> pd.DataFrame:
     subject = filled["subject"].astype(object)
     filled["subject"] = subject.where(subject.notna(), "")
     return filled
-
-
-def _same_plan(stored: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The stored record with what `given` adds to its results; refuses another plan."""
-    plan = [field for field in given if field not in RESULT_FIELDS]
-    changed = [field for field in plan if field not in stored or stored[field] != given[field]]
-    if changed:
-        told = "; ".join(
-            f"{field} is {stored[field]!r}, not {given[field]!r}"
-            if field in stored
-            else f"{field} == {given[field]!r} was not planned"
-            for field in changed
-        )
-        raise ValueError(
-            f"experiment {stored['name']!r} is stored and its plan stays as it was: {told}. "
-            "Give a changed plan a name of its own."
-        )
-    return {**stored, **given}
-
-
-def _as_json(value: object) -> object:
-    """What JSON has no word for: times as ISO text, NumPy numbers as Python's."""
-    if isinstance(value, pd.Timestamp | pd.Timedelta):
-        return value.isoformat()
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be kept as JSON; convert it first")

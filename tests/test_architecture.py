@@ -59,6 +59,7 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
             "tables",
             "sql_frames",
             "log_summaries",
+            "log_plans",
             "log_outcomes",
             "log_alerts",
             "log_deliveries",

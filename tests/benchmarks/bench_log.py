@@ -30,6 +30,8 @@ from mlops_helpers.predictions import OutcomeReceipt, PredictionLog
 from mlops_helpers.tables import predictions
 from tests.benchmarks.measuring import Ratio, paired, seconds
 
+pytestmark = pytest.mark.timeout(1800)  # a log of ten million rows on a busy machine
+
 BEGIN = pd.Timestamp("2022-01-01", tz="UTC")
 YEARS = pd.Timedelta(days=3 * 365)
 DAY = pd.Timedelta(days=1)
