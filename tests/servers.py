@@ -102,7 +102,7 @@ def postgres() -> Iterator[Postgres]:
             server.start()
             yield server
         finally:
-            server.stop()
+            server.stop("immediate")  # nobody needs its files again
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

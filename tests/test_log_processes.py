@@ -160,7 +160,7 @@ def test_killed_in_the_middle_of_a_statement(tmp_path):
     with process(write_until_tick, f"sqlite:///{tmp_path / 'whole.db'}", batches, 0) as (_, told):
         *_, ticks = everything(told)
     assert ticks >= 20
-    for at in np.linspace(1, ticks, 16, dtype=int).tolist():
+    for at in np.linspace(1, ticks, 12, dtype=int).tolist():
         url = f"sqlite:///{tmp_path / f'{at}.db'}"
         with process(write_until_tick, url, batches, at) as (child, told):
             said = everything(told)
@@ -179,7 +179,7 @@ def test_killed_at_a_random_moment(store_url):
     PredictionLog(store_url).close()
     batches = np.arange(20_000).reshape(10, 2_000).tolist()
     whole = 0
-    for round_ in range(6):
+    for round_ in range(5):
         with process(write, store_url, batches) as (child, told):
             assert heard(told) == "open"
             told.send("go")
@@ -280,7 +280,7 @@ def test_what_is_read_in_chunks_is_one_moment(store_url):
 
 def test_readers_never_see_a_part_of_a_batch(store_url):
     """While another process writes on, each reading has whole batches and whole sets of labels."""
-    batches = np.random.default_rng(2).permutation(6_000).reshape(40, 150)
+    batches = np.random.default_rng(2).permutation(6_000).reshape(24, 250)
     readings = 0
     with (
         PredictionLog(store_url) as log,
@@ -289,24 +289,24 @@ def test_readers_never_see_a_part_of_a_batch(store_url):
         assert heard(told) == "open"
         told.send("go")
         batch_of = np.empty(6_000, dtype=int)
-        batch_of[batches] = np.arange(40)[:, None]
+        batch_of[batches] = np.arange(24)[:, None]
         done = 0
-        while done < 40:
+        while done < 24:
             frames = list(log.windows(chunk_rows=333))
             seen = pd.concat(frames, ignore_index=True) if frames else log.window()
             numbers = numbers_of(seen)
             assert len(set(numbers)) == len(numbers)
-            rows = np.bincount(batch_of[numbers], minlength=40)
-            known = np.bincount(batch_of[numbers], weights=seen["default"].notna(), minlength=40)
+            rows = np.bincount(batch_of[numbers], minlength=24)
+            known = np.bincount(batch_of[numbers], weights=seen["default"].notna(), minlength=24)
             stored, labelled = np.flatnonzero(rows), np.flatnonzero(known)
-            assert set(rows) <= {0, 150}
-            assert set(known) <= {0, 150}
+            assert set(rows) <= {0, 250}
+            assert set(known) <= {0, 250}
             assert stored.tolist() == list(range(len(stored))), "in the order of writing"
             assert labelled.tolist() == list(range(len(labelled)))
             assert len(labelled) in (len(stored), len(stored) - 1)
             assert len(labelled) >= done, "what was told is there"
-            readings += 0 < len(stored) < 40
-            while told.poll() and done < 40:
+            readings += 0 < len(stored) < 24
+            while told.poll() and done < 24:
                 done = heard(told) + 1
         assert not killed(child)
     assert readings >= 3, "some while it was writing"

@@ -182,7 +182,7 @@ def came_back(back: object, value: object, kind: Kind) -> bool:
     """Is what was read what was given?"""
     if is_missing(value):
         return is_missing(back)
-    if kind.of == "text" and isinstance(value, Real) and not isinstance(value, Integral):
+    if kind.of == "text" and isinstance(value, Real) and not isinstance(value, Rational):
         # 1.0 and 1e+16 have more than one spelling, and a float32 is spelt in fewer digits
         return float(back) == value or np.float32(back) == np.float32(value)
     if kind.of == "text" and isinstance(value, pd.Timestamp | pd.Timedelta):
@@ -636,5 +636,5 @@ class LogAgainstModel(RuleBasedStateMachine):
 
 def test_a_log_is_two_dictionaries(store, store_url):
     """Whatever is done in whatever order, the log answers as a pair of dictionaries would."""
-    lives = settings(FIXED, max_examples=25, stateful_step_count=15)
+    lives = settings(FIXED, max_examples=20, stateful_step_count=12)
     run_state_machine_as_test(lambda: LogAgainstModel(store, store_url), settings=lives)
