@@ -16,7 +16,8 @@ the world changed   stay            stay                may move    move
 ==================  ==============  ==================  ==========  ==================
 
 A signal has moved if two things hold: its interval leaves out the value of no change, and the
-change is beyond a limit below which nobody would act. `cause_scores` measures how often the reading
+change is beyond a limit below which nobody would act. Silence is an all-clear only if a grave
+change, three times that limit, can be excluded. `cause_scores` measures how often the reading
 is right. What it cannot do: tell "everybody is riskier by the same factor" from "defaults are more
 frequent" by calibration (Bayes makes them one), see a feed that keeps every column's distribution,
 or name two causes at once; it names the graver one.
@@ -65,7 +66,10 @@ SIGNAL_COLUMNS = (
     "limit_high",
     "limit",
     "moved",
+    "clear",
 )
+_GRAVE = 3.0
+"""Times its limit: a change that a person who says "nothing" must be able to exclude."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,8 @@ def signals(
 
     Returns a frame `SIGNAL_COLUMNS`: `before` and `now` are the figures of holdout and window,
     `value` the change with its interval at `level` (none for the two drift reports, which carry a
-    family-wise level of their own), `limit` in words, `moved` True, False or missing (unknown).
+    family-wise level of their own), `limit` in words, `moved` True, False or missing (unknown);
+    `clear` says that the interval excludes a change of three times the limit.
     Raises ValueError naming a column that is not there.
     """
     for name, frame, needed in (
@@ -166,14 +171,15 @@ def signals(
     unknown = (np.nan, np.nan, Interval(np.nan, np.nan, np.nan, 0), None)
     rows = [_row(name, limit, *found.get(name, unknown)) for name, limit in LIMITS.items()]
     frame = pd.DataFrame(rows, columns=list(SIGNAL_COLUMNS))
-    return frame.astype({"moved": "boolean"})
+    return frame.astype({"moved": "boolean", "clear": "boolean"})
 
 
 def read(found: pd.DataFrame) -> str:
     """The cause that `signals` point to: a key of `WHAT_TO_DO`.
 
     Before labels only a broken feed, changed applicants (a changed label rate looks the same) or
-    `CANNOT_TELL`; with them all of the four, or `NOTHING`. Several at once: the graver one.
+    `CANNOT_TELL`; with them all of the four, or `NOTHING`, which needs a window in which a grave
+    change would have shown: with few defaults silence is no evidence. Several at once: the graver.
     """
     moved = found.set_index("signal")["moved"]
 
@@ -188,7 +194,9 @@ def read(found: pd.DataFrame) -> str:
         return "label rate changed"
     if any_of("features drifted", "scores drifted", "expected default rate"):
         return "applicants changed"
-    return CANNOT_TELL if moved.reindex(list(LIMITS)).isna().any() else NOTHING
+    clear = found.set_index("signal")["clear"].reindex(list(AFTER_LABELS)).fillna(False).all()
+    known = moved.reindex(list(LIMITS)).notna().all()
+    return NOTHING if known and clear else CANNOT_TELL
 
 
 _Found = tuple[float, float, Interval, bool | None]  # before, now, change, moved if known already
@@ -201,11 +209,14 @@ def _row(
     if moved is None and change.known:
         evident = not change.low <= limit.same <= change.high
         moved = bool(evident and not limit.low <= change.value <= limit.high)
+    grave = [x**_GRAVE if limit.same else x * _GRAVE for x in (limit.low, limit.high)]
+    clear = bool(grave[0] < change.low and change.high < grave[1]) if change.known else None
     words = f"{limit.low:g} to {limit.high:g}"
     if np.isinf([limit.low, limit.high]).any():
         words = f"at most {limit.high:g}" if np.isinf(limit.low) else f"at least {limit.low:g}"
     head = (name, limit.needs_labels, before, now)
-    return *head, change.value, change.low, change.high, limit.low, limit.high, words, moved
+    limits = (limit.low, limit.high, words)
+    return *head, change.value, change.low, change.high, *limits, moved, clear
 
 
 def _contract(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> _Found:

@@ -200,16 +200,30 @@ def test_the_graver_cause_is_read(names, reading):
     """Signals are read in the order feed, world, label rate, applicants."""
     table = pd.DataFrame({"signal": list(LIMITS)})
     table["moved"] = table["signal"].isin(names).astype("boolean")
+    table["clear"] = True
     assert read(table) == reading
 
 
 def test_unknown_signals_are_no_all_clear():
     """With one signal unknown and none moved, nothing can be told."""
-    table = pd.DataFrame({"signal": list(LIMITS), "moved": False}).astype({"moved": "boolean"})
+    table = pd.DataFrame({"signal": list(LIMITS), "moved": False, "clear": True})
+    table = table.astype({"moved": "boolean"})
     for place in range(len(table)):
         unknown = table.copy()
         unknown.loc[place, "moved"] = pd.NA
         assert read(unknown) == CANNOT_TELL
+
+
+def test_silence_of_a_small_window_is_no_all_clear(reference, holdout):
+    """Where an interval holds a grave change, nothing moved means "cannot tell yet"."""
+    small, large = scored("quiet", 400, 20), scored("quiet", 5000, 21)
+    for window, reading in ((small, CANNOT_TELL), (large, NOTHING)):
+        table = signals(reference, holdout, window)
+        assert moved(table) == set()
+        assert read(table) == reading
+    labelled = table.set_index("signal").loc[list(AFTER_LABELS)]
+    assert labelled["clear"].all()
+    assert labelled.loc["AUC", "low"] > -0.09
 
 
 def test_every_reading_says_what_to_do():
