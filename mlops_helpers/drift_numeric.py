@@ -47,11 +47,13 @@ def kolmogorov_smirnov(reference: Values, current: Values) -> tuple[float, float
     (0.5, 0.7714285714285714)
     """
     n, m = len(reference), len(current)
-    if n * m <= _EXACT_UP_TO:
-        found = stats.ks_2samp(reference, current, method="exact")
-        return float(found.statistic), float(found.pvalue)
     few, many = (reference, current) if n <= m else (current, reference)
-    statistic = _greatest_gap(many, few) / (n * m)
+    gap = _greatest_gap(many, few)
+    statistic = gap / (n * m)
+    if gap <= np.gcd(n, m):  # no two samples are closer, and SciPy's rounding would exceed 1
+        return statistic, 1.0
+    if n * m <= _EXACT_UP_TO:
+        return statistic, float(stats.ks_2samp(reference, current, method="exact").pvalue)
     return statistic, _tail(statistic, round(n * m / (n + m)))
 
 
@@ -132,8 +134,15 @@ def _greatest_gap(many: Values, few: Values) -> int:
 
     It lies at a value of the smaller sample. Every 64th is looked up in the larger one; the blocks
     between are looked up only where the functions, which never fall, leave room for a wider gap.
+    With many ties there is always room, so then each distinct value is looked up instead.
     """
     n, m = len(many), len(few)
+    ends = np.flatnonzero(few[1:] != few[:-1])
+    if len(ends) < m // 4:
+        ends = np.append(ends, m - 1)
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        low, high = (np.searchsorted(many, few[ends], side=s).astype(np.int64) for s in _SIDES)
+        return int(max((low * m - starts * n).max(), ((ends + 1) * n - high * m).max(), 0))
     marks = np.append(np.arange(0, m - 1, _STEP, dtype=np.int64), m - 1)
     low, high = (np.searchsorted(many, few[marks], side=s).astype(np.int64) for s in _SIDES)
     best = max(_gap(low, high, marks, n, m), 0)
