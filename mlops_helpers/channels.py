@@ -89,6 +89,9 @@ class LogChannel:
 class MailChannel:
     """Sends messages as mails over SMTP, to all recipients in one transaction.
 
+    If only some are refused, the others have their mail and it is not sent again: give a person
+    who must not be missed a channel of their own.
+
     With `starttls` the connection is encrypted and the server's certificate verified (against
     `ca_file`, or the system's authorities) before anything is sent; a server that does not offer
     it gets nothing. A password is only sent that way. `timeout` (seconds) bounds each answer.

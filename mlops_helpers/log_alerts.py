@@ -104,10 +104,13 @@ def _delivery(alert: Row, event: Event, at: int, channel: str) -> Row:
 
 
 def _stored(connection: sa.Connection, ids: list[str]) -> dict[str, Row]:
+    """The state of the alerts that are known, held until the transaction ends."""
     columns = (alerts.c.alert_id, alerts.c.status, alerts.c.last_seen_at, alerts.c.resolved_at)
     found: dict[str, Row] = {}
+    ids = sorted(ids)
     for first in range(0, len(ids), _IDS_AT_ONCE):
-        query = sa.select(*columns).where(alerts.c.alert_id.in_(ids[first : first + _IDS_AT_ONCE]))
+        some = alerts.c.alert_id.in_(ids[first : first + _IDS_AT_ONCE])
+        query = sa.select(*columns).where(some).order_by(alerts.c.alert_id).with_for_update()
         found |= {row["alert_id"]: dict(row) for row in connection.execute(query).mappings()}
     return found
 

@@ -1,5 +1,7 @@
 """Alerts and what is to be told of them are stored together, once, and never set back."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pandas as pd
 import pytest
 import sqlalchemy as sa
@@ -80,6 +82,21 @@ def test_a_slower_scheduler_does_not_set_an_alert_back(log):
     assert log.append_alerts(alert(day=1), channels=["mail"]) == 0
     assert log.alerts()["status"].tolist() == ["resolved"]
     assert len(log.deliveries()) == 2
+
+
+def test_two_schedulers_at_once_tell_it_once(store_url):
+    """Four that store the same alerts at the same time: each event is one delivery."""
+    steps = [alerts(20), alerts(20, day=1, seen=2), alerts(20, day=2, seen=2, status="resolved")]
+
+    def schedule(_):
+        with PredictionLog(store_url) as log:
+            for step in steps:
+                log.append_alerts(step, channels=["mail"])
+
+    with PredictionLog(store_url) as log, ThreadPoolExecutor(4) as pool:
+        list(pool.map(schedule, range(4)))
+        assert log.alerts()["status"].eq("resolved").all()
+        assert log.deliveries()["event"].value_counts().to_dict() == {"opened": 20, "resolved": 20}
 
 
 def test_the_message_stays_as_it_was(log):
