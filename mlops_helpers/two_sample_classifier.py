@@ -77,10 +77,11 @@ def classifier_check(
     with one_thread():
         scores, fold = _out_of_fold(design, now, folds, rng)
     auc = _mean_auc(scores[""], now, fold)
-    losses = {name: auc - _mean_auc(scores[name], now, fold) for name in design.parts}
     used = len(now), len(reference_frame) + len(current_frame)
     p = float(stats.norm.sf((auc - 0.5) / _standard_error(now, fold)))
-    note = _note(losses if p < _CREDIBLE else {}, left_out, used, pairs=design.pairs)
+    told = design.parts if p < _CREDIBLE else ()
+    losses = {name: auc - _mean_auc(scores[name], now, fold) for name in told}
+    note = _note(losses, left_out, used, pairs=design.pairs)
     return Row(FEATURE, FEATURE, "all columns", "classifier", auc, p, effect=2 * auc - 1, note=note)
 
 
