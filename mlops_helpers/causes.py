@@ -6,14 +6,14 @@
 
 Each cause leaves its own trace, and some traces need labels:
 
-==================  ==============  ==================  ==========  ==================
+==================  ==============  ===================  ==========  =============
 cause               contract, gaps  features and scores  O/E         AUC or slope
-==================  ==============  ==================  ==========  ==================
-feed broke          move            move                too late    too late
-applicants changed  stay            move                stays       stay
-label rate changed  stay            move                moves       stay
-the world changed   stay            stay                may move    move
-==================  ==============  ==================  ==========  ==================
+==================  ==============  ===================  ==========  =============
+feed broke          move            move                 moves       move
+applicants changed  stay            move                 stays       stay
+label rate changed  stay            move, but little     moves       stay
+the world changed   stay            stay                 may move    move
+==================  ==============  ===================  ==========  =============
 
 A signal has moved if two things hold: its interval leaves out the value of no change, and the
 change is beyond a limit below which nobody would act. Silence is an all-clear only if a grave
