@@ -50,12 +50,6 @@ class Rows:
         for first in range(0, len(self), rows):
             yield [values[first : first + rows].tolist() for values in self.columns.values()]
 
-    def sorted_by(self, names: list[str]) -> Rows:
-        """The rows in order of these columns; equal ones stay in the order in which they came."""
-        keys = pd.DataFrame({name: self.columns[name] for name in names})
-        order = keys.sort_values(names, kind="stable").index.to_numpy()
-        return Rows({name: values[order] for name, values in self.columns.items()})
-
     def as_dicts(self) -> list[dict[str, Any]]:
         """A dictionary for each row."""
         values = zip(*(values.tolist() for values in self.columns.values()), strict=True)

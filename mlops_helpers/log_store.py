@@ -112,8 +112,8 @@ def _explained(engine: sa.Engine) -> Iterator[None]:
         yield
     except (sa.exc.IntegrityError, sa.exc.DataError):
         raise  # of the rows, whatever they say
-    except sa.exc.DBAPIError as error:
-        said = str(error.orig)
+    except (sa.exc.DBAPIError, engine.dialect.loaded_dbapi.OperationalError) as error:
+        said = str(getattr(error, "orig", error))
         for pattern, words in _TROUBLES:
             if re.search(pattern, said, re.IGNORECASE):
                 address = engine.url.render_as_string(hide_password=True)

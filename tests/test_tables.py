@@ -81,3 +81,19 @@ def test_bounds_are_half_open_and_aware():
         tables.within(naive, FEBRUARY)
     with pytest.raises(ValueError, match="end == 2024-01-01 00:00:00 has no time zone"):
         tables.within(None, naive)
+
+
+def test_of_rows_with_one_key_the_first_is_inserted(engine, rows):
+    """Many of them, twice in one batch and in another order: counted once, the first one stored."""
+    many = pd.concat(
+        [rows.assign(prediction_id=f"{n}-" + rows["prediction_id"]) for n in range(40)]
+    )
+    later = many.sample(frac=1.0, random_state=1).assign(decision="decline", probability=1.0)
+    both = pd.concat([many.assign(decision="approve", probability=0.0), later])
+    with log_store.writing(engine) as connection:
+        for new in (len(many), 0):
+            found = checked(both, tables.predictions)
+            assert tables.insert_new(connection, tables.predictions, found) == new
+    with log_store.reading(engine) as connection:
+        decisions = sa.select(tables.predictions.c.decision)
+        assert set(connection.scalars(decisions)) == {"approve"}
