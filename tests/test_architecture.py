@@ -28,6 +28,7 @@ CORE = (
     "data",
     "default_times",
     "drift",
+    "two_sample_classifier",
     "expectations",
     "features",
     "gate_checks",

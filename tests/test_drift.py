@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_helpers.contracts import LIMITS
 from mlops_helpers.data import FEATURES, simulate_applications
 from mlops_helpers.drift import COLUMNS, EFFECTS, Reference
 from mlops_helpers.drift_categories import chi_square
@@ -227,3 +228,77 @@ def test_the_report_becomes_metric_rows():
     assert told["value"].iloc[1:].tolist() == [0, 0, 1, 0, 1]
     assert told["reference"].iloc[0] == pytest.approx(psi_null(10, 500, 500))
     assert told.loc[("missing_share", "none"), "reference"].item() == 1
+
+
+def test_what_is_out_of_contract_has_a_row_of_its_own():
+    """Numbers beyond the limits, infinite ones, and names that are not allowed are counted."""
+    before = pd.DataFrame({"x": rng().uniform(0, 1, 1000), "k": ["a", "b"] * 500})
+    reference = Reference.fit(before, limits={"x": (0, 1), "k": ("a", "b")})
+    now = before.assign(x=before["x"].where(np.arange(1000) % 10 > 0, 50.0))
+    now["k"] = ["c", *now["k"].iloc[1:]]
+    report = reference.compare(now)
+    assert row(report, "x out of contract")["note"] == "0.0% before, 10.0% now"
+    assert row(report, "x out of contract")["severity"] == "high"
+    assert row(report, "k out of contract")["note"] == "0.0% before, 0.1% now"
+    assert report.drifted_columns == ["x"]
+    assert report.share_drifted == 0.5
+    assert report.planned == 6
+    assert reference.compare(before).table["feature"].tolist() == ["x", "k"]
+
+
+def test_the_limits_of_the_contract_fit_its_applications():
+    """Simulated applications keep `contracts.LIMITS`; a ratio in per cent does not."""
+    frame = simulate_applications(500, seed=1, start=pd.Timestamp("2024-01-01", tz="UTC"))
+    reference = Reference.fit(frame[list(FEATURES)], limits=LIMITS)
+    cents = frame.assign(debt_to_income_ratio=frame["debt_to_income_ratio"] * 100)
+    told = row(reference.compare(cents), "debt_to_income_ratio out of contract")
+    assert told["severity"] == "high"
+    assert "annual_income out of contract" not in set(reference.compare(frame).table["feature"])
+
+
+def test_the_correction_counts_tests_that_had_nothing_to_show():
+    """One column of numbers is three planned tests, whether anything is missing or not."""
+    got = compared(rng().normal(size=300), rng(1).normal(0.2, 1, size=300))
+    assert got["p_adjusted"] == pytest.approx(3 * got["p_value"])
+
+
+def test_the_distance_is_in_deviations_and_counts_as_an_effect():
+    """A shift of half a deviation is a distance of about a half; the severity knows it."""
+    got = compared(100 * rng().normal(size=5000), 100 * rng(1).normal(0.52, 1, size=5000))
+    assert got["wasserstein"] == pytest.approx(0.52, abs=0.05)
+    assert got["wasserstein_null"] == pytest.approx(0.0255, abs=0.002)
+    assert got["severity"] == "high"
+
+
+def test_refusals_name_the_column():
+    """Columns that are there twice, spans of time, complex numbers, limits of no column."""
+    frame = pd.DataFrame({"x": [1.0, 2.0], "y": [1.0, 2.0]})
+    twice = frame.set_axis(["x", "x"], axis=1)
+    for ask in (Reference.fit, Reference.fit(frame).compare):
+        with pytest.raises(ValueError, match=r"\['x'\] are there more than once"):
+            ask(twice)
+    with pytest.raises(ValueError, match="'x' holds spans of time"):
+        Reference.fit(pd.DataFrame({"x": [pd.Timedelta("1D")]}))
+    with pytest.raises(ValueError, match="'x' holds complex numbers"):
+        Reference.fit(pd.DataFrame({"x": [1j]}))
+    with pytest.raises(ValueError, match=r"limits name \['z'\]"):
+        Reference.fit(frame, limits={"z": (0, 1)})
+    with pytest.raises(ValueError, match=r"limits\['x'\] == \(1, 0\)"):
+        Reference.fit(frame, limits={"x": (1, 0)})
+
+
+def test_new_columns_are_named():
+    """A column that the reference does not know is told, and not compared."""
+    report = Reference.fit(pd.DataFrame({"x": [1.0, 2.0]})).compare(
+        pd.DataFrame({"x": [1.0, 2.0], "y": 1, 3: 4})
+    )
+    assert report.new_columns == ("y", "3")
+    assert report.table["feature"].tolist() == ["x"]
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "int8", "float32", "object"])
+def test_numbers_are_numbers_of_any_type(dtype):
+    """Whatever holds them, whole or not, with or without gaps."""
+    values = pd.Series([1, 2, 3, None] * 50, dtype="Float64")
+    now = values.fillna(2).astype(dtype) if dtype in ("int8", "float32") else values.astype(dtype)
+    assert compared(values, now)["test"] == "KS"
