@@ -140,7 +140,8 @@ def _moved(drift: pd.DataFrame, alpha: float) -> Iterator[str]:
                 groups.append(f"{severity}: {', '.join(names[:_MOST_NAMED])}{more}")
         yield f"{len(moved)} of {len(tested)} comparisons drifted ({'; '.join(groups)})."
     if len(significant):
-        yield f"{len(significant)} more are beyond chance but too small to matter."
+        more = f"{len(significant)} more {'is' if len(significant) == 1 else 'are'}"
+        yield f"{more} beyond chance but too small to matter."
 
 
 def _ranking(model: Mapping[Any, Any], unseen: Mapping[Any, Any]) -> Iterator[str]:

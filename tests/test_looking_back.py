@@ -119,7 +119,7 @@ def test_the_sentence_names_what_drifted_by_severity():
     said = told_in_words("2010", TABLE, *rows())
     assert said.startswith(
         "2010: 2 of 3 comparisons drifted (high: annual income; medium: loan amount). "
-        "1 more are beyond chance but too small to matter."
+        "1 more is beyond chance but too small to matter."
     )
     strict = told_in_words("2010", TABLE, *rows(), alpha=1e-7)
     assert "too small to matter" not in strict
