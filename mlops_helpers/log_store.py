@@ -23,10 +23,11 @@ __all__ = ["LogError", "connect", "reading", "writing"]
 _BUSY_SECONDS = 60  # how long a writer waits for another one's transaction
 _ANSWER_SECONDS = 10  # how long a PostgreSQL may take to answer when it is called
 # Ids are random, so a batch touches pages all over their index. With SQLite's 2 MB each of them is
-# written and read again many times within the batch; with room for all that a batch of 500,000
-# rows changes, once. (Measured at two million rows: 11 us of CPU a row instead of 18.) Taken only
-# as far as it is used. Not for reading: a query that sorts would fill it before it uses the disk.
-_WRITE_CACHE_KIB = 256 * 1024
+# written and read again many times within the batch; with room for all that the batch changes,
+# once. (Batches of 500,000 rows, at two million: 18 us of CPU a row with 2 MB, 11 with 256 MB; the
+# index of ids outgrows 256 MB at some five million rows.) Taken only as far as a batch uses it. Not
+# for reading: a query that sorts would fill it before it uses the disk.
+_WRITE_CACHE_KIB = 512 * 1024
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 _WRITES = "log_writes"  # the execution option that tells a write from a read
 
@@ -112,7 +113,7 @@ def _explained(engine: sa.Engine) -> Iterator[None]:
         yield
     except (sa.exc.IntegrityError, sa.exc.DataError):
         raise  # of the rows, whatever they say
-    except (sa.exc.DBAPIError, engine.dialect.loaded_dbapi.OperationalError) as error:
+    except (sa.exc.DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
         said = str(getattr(error, "orig", error))
         for pattern, words in _TROUBLES:
             if re.search(pattern, said, re.IGNORECASE):
