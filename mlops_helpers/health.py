@@ -138,9 +138,11 @@ def _quality(figures: HealthFigures, limits: HealthLimits) -> Iterator[Row]:
         ("missing values", now.missing, before.missing, limits.missing),
         ("out of contract", now.out_of_contract, before.out_of_contract, limits.out_of_contract),
     ):
-        relative = figure == "missing values" and before.n > 0
+        relative = figure == "missing values"
+        known = before.n >= limits.least_rows
         shares = {column: _share(count, now.n) for column, count in counts.items() if count}
-        beyond = {c: s[1] - (usual[c] / before.n if relative else 0) for c, s in shares.items()}
+        then = {column: usual[column] / before.n if known else 0.0 for column in shares}
+        beyond = {c: s[1] - (then[c] if relative else 0) for c, s in shares.items()}
         column = max(beyond, key=beyond.__getitem__, default="")
         value, low, high = shares.get(column, _share(0, now.n))
         head = ("quality", figure, value, low, high, "share")
@@ -149,8 +151,12 @@ def _quality(figures: HealthFigures, limits: HealthLimits) -> Iterator[Row]:
         elif not column:
             yield *head, "ok", f"none in {now.n} predictions"
         else:
-            then = f", before {usual[column] / before.n:.1%}" if before.n else ""
-            told = f"most in {column}: {value:.1%} ({low:.1%} to {high:.1%}){then}"
+            told = f"most in {column}: {value:.1%} ({low:.1%} to {high:.1%})"
+            if relative and not known:
+                told += "; too few rows before to say what is usual"
+                yield *head, "not enough data", told
+                continue
+            told += f", before {then[column]:.1%}" if known else ""
             yield *head, "attention" if beyond[column] > allowed else "ok", told
 
 

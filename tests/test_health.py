@@ -123,6 +123,14 @@ def test_missing_more_than_usual(log, rows):
     assert "age: 100.0%" in report(log).loc[figure, "told"]
 
 
+def test_gaps_of_a_first_month_cannot_be_judged(log, rows):
+    """A lender who never asks for an age has no fault: without days before nobody can tell."""
+    log.append(rows.assign(age=np.nan))
+    first = report(log, start=JANUARY, end=FEBRUARY).loc[("quality", "missing values")]
+    assert first["status"] == "not enough data"
+    assert first["told"].startswith("most in age: 100.0%")
+
+
 def test_a_column_that_begins_to_be_missing(log, rows):
     """Named, with its share now and before."""
     log.append(changed(rows, loan_purpose=None))
