@@ -52,6 +52,8 @@ class ChannelError(Exception):
     `retry_after` is how long the other side asked to be left alone, if it did.
     """
 
+    retry_after: pd.Timedelta | None = None  # also of a stranger's subclass
+
     def __init__(self, told: str, *, retry_after: pd.Timedelta | None = None) -> None:
         """Keep what is told and the wait that was asked for."""
         super().__init__(told)

@@ -26,12 +26,21 @@ _OTHER = deliveries.alias("other")
 
 @dataclass(frozen=True)
 class Claim:
-    """A delivery that is ours to try; `attempt` counts from 1 and tells this claim from others."""
+    """A delivery that is ours to try; `attempt` counts from 1 and tells this claim from others.
+
+    `text` is the message as it is stored.
+    """
 
     delivery_id: str
     channel: str
     attempt: int
-    message: Message
+    event: str
+    text: str
+
+    @property
+    def message(self) -> Message:
+        """The message. Raises `ValueError` if what is stored is none."""
+        return Message.from_json(self.text)
 
 
 class Outbox:
@@ -78,13 +87,13 @@ class Outbox:
             sa.update(deliveries)
             .where(deliveries.c.delivery_id == delivery_id, *_due(epoch(when), epoch(now)))
             .values(attempts=deliveries.c.attempts + 1, claimed_until=epoch(until))
-            .returning(deliveries.c.channel, deliveries.c.attempts, deliveries.c.message)
+            .returning(*(deliveries.c[n] for n in ("channel", "attempts", "event", "message")))
         )
         with log_store.writing(self._engine) as connection:
             row = connection.execute(statement).first()
         if row is None:
             return None
-        return Claim(delivery_id, row.channel, row.attempts, Message.from_json(row.message))
+        return Claim(delivery_id, row.channel, row.attempts, row.event, row.message)
 
     def sent(self, claim: Claim, *, when: pd.Timestamp, told: str = "") -> None:
         """It went out, whoever holds the claim now. `told` is what the channel complained of."""
@@ -103,8 +112,13 @@ class Outbox:
         self._settle(deliveries.c.delivery_id == claim.delivery_id, *mine, **again)
 
     def requeue(self, *, when: pd.Timestamp, channel: str | None = None) -> int:
-        """Make what was given up (on one channel) due at `when`, as if new; return how many."""
-        given_up = [deliveries.c.status == "given up"]
+        """Make what was given up (on one channel) due at `when`, as if new; return how many.
+
+        What a later event of the same alert has overtaken on its channel stays given up: "opened"
+        after "resolved" would be false.
+        """
+        overtaken = _others(_OTHER.c.status == "sent", _follows(_OTHER, deliveries))
+        given_up = [deliveries.c.status == "given up", ~overtaken]
         if channel is not None:
             given_up.append(deliveries.c.channel == channel)
         anew = {"status": "pending", "attempts": 0, "next_attempt_at": epoch(when)}
@@ -134,20 +148,22 @@ def _due(when: int, now: int) -> tuple[sa.ColumnElement[bool], ...]:
 
     The names of the events sort in the order in which they happen to an alert.
     """
-    earlier = sa.or_(
-        _OTHER.c.event_at < deliveries.c.event_at,
-        sa.and_(_OTHER.c.event_at == deliveries.c.event_at, _OTHER.c.event < deliveries.c.event),
-    )
-    waiting = (
-        sa.select(sa.literal(1))
-        .select_from(_OTHER)
-        .where(_OTHER.c.alert_id == deliveries.c.alert_id, _OTHER.c.channel == deliveries.c.channel)
-        .where(_OTHER.c.status == "pending", earlier)
-        .correlate(deliveries)
-    )
+    waiting = _others(_OTHER.c.status == "pending", _follows(deliveries, _OTHER))
     return (
         deliveries.c.status == "pending",
         deliveries.c.next_attempt_at <= when,
         sa.or_(deliveries.c.claimed_until.is_(None), deliveries.c.claimed_until <= now),
-        ~waiting.exists(),
+        ~waiting,
     )
+
+
+def _follows(later: sa.FromClause, earlier: sa.FromClause) -> sa.ColumnElement[bool]:
+    at_once = sa.and_(later.c.event_at == earlier.c.event_at, later.c.event > earlier.c.event)
+    return sa.or_(later.c.event_at > earlier.c.event_at, at_once)
+
+
+def _others(*where: sa.ColumnElement[bool]) -> sa.Exists:
+    """Is there such a delivery about the same alert on the same channel?"""
+    same = (_OTHER.c.alert_id == deliveries.c.alert_id, _OTHER.c.channel == deliveries.c.channel)
+    query = sa.select(sa.literal(1)).select_from(_OTHER).where(*same, *where)
+    return query.correlate(deliveries).exists()

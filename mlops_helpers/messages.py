@@ -13,11 +13,16 @@ from typing import Any, Literal
 
 import pandas as pd
 
-__all__ = ["EVENTS", "Event", "Message"]
+__all__ = ["EVENTS", "Event", "Message", "one_line"]
 
 Event = Literal["opened", "reopened", "resolved"]
 EVENTS: tuple[Event, ...] = ("opened", "reopened", "resolved")
 _LONGEST_TITLE = 150  # characters: what a list of mails shows
+_NEEDED = ("delivery_id", "alert_id", "event", "event_at", "rule")
+_LEFT_OUT = {
+    **dict.fromkeys(("metric", "subject", "severity", "owner", "action"), ""),
+    **{"model_version": 0, "value": None, "limit": None, "times_seen": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Message:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, str):
-                object.__setattr__(self, field.name, _one_line(value))
+                object.__setattr__(self, field.name, one_line(value))
 
     @classmethod
     def of(
@@ -65,7 +70,7 @@ class Message:
             delivery_id=delivery_id,
             event=event,
             event_at=pd.Timestamp(event_at),
-            opened_at=pd.Timestamp(alert["opened_at"]),
+            opened_at=_aware(alert["opened_at"]),
             value=_number(alert["value"]),
             limit=_number(alert["limit"]),
             times_seen=int(alert["times_seen"]),
@@ -76,10 +81,25 @@ class Message:
 
     @classmethod
     def from_json(cls, text: str) -> Message:
-        """The message that `to_json` wrote."""
-        record = json.loads(text)
-        times = {name: pd.Timestamp(record[name]) for name in ("event_at", "opened_at")}
-        return cls(**{**record, **times})
+        """The message that `to_json` wrote, also that of an older or newer version of this code.
+
+        Fields that are not known are ignored, and those that a message can do without are left
+        empty. Raises `ValueError` for a text that is no message.
+        """
+        try:
+            record = json.loads(text)
+            lacks = [name for name in _NEEDED if name not in record]
+            if lacks:
+                raise ValueError(f"it lacks {', '.join(lacks)}")
+            record = {"opened_at": record["event_at"], **_LEFT_OUT, **record}
+            return cls.of(
+                record,
+                delivery_id=str(record["delivery_id"]),
+                event=_event(record["event"]),
+                event_at=_aware(record["event_at"]),
+            )
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"the stored message cannot be read: {error}") from error
 
     def to_json(self) -> str:
         """The fields as JSON in a fixed order: numbers, texts, times in ISO 8601 with their zone.
@@ -126,9 +146,26 @@ class Message:
         return self.action or "the rule does not say; write it down once you know."
 
 
-def _one_line(text: str) -> str:
-    """Without line breaks and control characters, runs of spaces made one."""
+def one_line(text: str) -> str:
+    """Without line breaks, control characters and halves of characters; single spaces.
+
+    What comes back can be stored in any database and written into any header.
+    """
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _event(name: str) -> Event:
+    found = [event for event in EVENTS if event == name]
+    if not found:
+        raise ValueError(f"event == {name!r}; must be in {EVENTS}")
+    return found[0]
+
+
+def _aware(when: str) -> pd.Timestamp:
+    time = pd.Timestamp(when)
+    if pd.isna(time) or time.tz is None:
+        raise ValueError(f"time {when!r} has no zone")
+    return time
 
 
 def _number(value: object) -> float | None:

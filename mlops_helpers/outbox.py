@@ -17,11 +17,13 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
 from mlops_helpers.channels import Channel, ChannelError, PartlySentError
 from mlops_helpers.log_deliveries import Claim, Outbox
+from mlops_helpers.messages import Message, one_line
 from mlops_helpers.predictions import PredictionLog
 
 __all__ = ["REPORT_COLUMNS", "deliver"]
@@ -38,8 +40,17 @@ REPORT_COLUMNS = (
     "error",
 )
 _MINUTE = pd.Timedelta(minutes=1)
+_TOLD = 500  # characters of an error that are stored
 
 Answer = tuple[Claim, ChannelError | None]
+Answers = queue.SimpleQueue[Answer]
+
+# Where channels that were too slow for their call will have put what became of their messages.
+_LATE: WeakKeyDictionary[PredictionLog, list[Answers]] = WeakKeyDictionary()
+
+
+class _UnreadableError(ChannelError):
+    """The message in the store is none: that is not the channel's fault."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +108,9 @@ def deliver(
     channel in the order in which it happened.
 
     Never raises for a channel. One that takes more than `patience` for a message, or fails
-    `rest_after` times in a row, is left alone until the next call. A claim holds for `lease`,
-    within which nobody else tries the same delivery. A store that fails does raise.
+    `rest_after` times in a row, is left alone until the next call; what it sent after all counts
+    as sent then, or at the end of a call of the same process that is later. A claim holds for
+    `lease`, within which nobody else tries the same delivery. A store that fails does raise.
     """
     if pd.Timestamp(when).tz is None:
         raise ValueError(f"when == {when} has no time zone; pass pd.Timestamp(when, tz='UTC')")
@@ -115,7 +127,13 @@ def deliver(
     terms = _Terms(pd.Timestamp(when), lease, attempts, backoff, longest, began)
     outbox = log.outbox
     with outbox.kept_open():
-        return _Round(outbox, channels, terms, patience.total_seconds(), rest_after).run()
+        unheard = _LATE.pop(log, [])
+        _LATE[log] = [answers for answers in unheard if not _heard(answers, outbox, terms.when)]
+        turn = _Round(outbox, channels, terms, patience.total_seconds(), rest_after)
+        report = turn.run()
+        if turn.overdue:
+            _LATE[log].append(turn.answers)
+        return report
 
 
 class _Round:
@@ -131,8 +149,9 @@ class _Round:
     ) -> None:
         self.outbox, self.channels, self.terms = outbox, channels, terms
         self.patience, self.rest_after = patience, rest_after
-        self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        self.rows: list[tuple[object, ...]] = []
+        self.answers: Answers = queue.SimpleQueue()
+        self.overdue = 0
+        self.rows: dict[str, tuple[object, ...]] = {}
         self.lanes = {name: _Lane(name) for name in outbox.channels(terms.when)}
 
     def run(self) -> pd.DataFrame:
@@ -147,13 +166,24 @@ class _Round:
             except queue.Empty:
                 told = f"channel {first.name!r} did not finish within {self.patience:g} s"
                 first.failures = self.rest_after  # its thread may hang: nothing more for it now
+                self.overdue += 1
                 self.settle(first, ChannelError(told))
                 continue
             lane = self.lanes[claim.channel]
-            if lane.claim is claim:  # otherwise it came too late, and was counted as failed
+            if lane.claim is claim:
                 self.settle(lane, error)
                 self.go_on(lane)
-        return _report(self.rows)
+            else:  # too late: it was counted as failed, and may have gone out all the same
+                self.overdue -= 1
+                self.late(claim, error)
+        return _report(list(self.rows.values()))
+
+    def late(self, claim: Claim, error: ChannelError | None) -> None:
+        """Take a failure back that was none."""
+        if _went_out(error):
+            told = _told(error)
+            self.outbox.sent(claim, when=self.terms.when, told=told)
+            self.note(claim, "sent", None, told)
 
     def go_on(self, lane: _Lane) -> None:
         """Claim the lane's next delivery and send it, in a thread of its own."""
@@ -177,25 +207,50 @@ class _Round:
         claim = lane.claim
         if claim is None:
             raise RuntimeError(f"lane {lane.name!r} has nothing under way")
-        told = "" if error is None else str(error)
+        told = _told(error)
         retry_at, status = None, "sent"
-        if error is None or isinstance(error, PartlySentError):
+        if error is None or _went_out(error):
             lane.failures = 0
             self.outbox.sent(claim, when=self.terms.when, told=told)
         else:
-            lane.failures += 1
+            lane.failures += not isinstance(error, _UnreadableError)
             retry_at = self.terms.retry_at(claim.attempt, error.retry_after)
             status = "given up" if retry_at is None else "pending"
             self.outbox.failed(claim, told=told, retry_at=retry_at)
-        message = claim.message
-        head = (claim.delivery_id, lane.name, message.rule, message.subject, message.event)
-        self.rows.append((*head, status, claim.attempt, retry_at, told))
+        self.note(claim, status, retry_at, told)
         lane.claim = None
 
+    def note(self, claim: Claim, status: str, retry_at: pd.Timestamp | None, told: str) -> None:
+        """Keep the row of the report for a delivery; one call tries each once."""
+        try:
+            about = (claim.message.rule, claim.message.subject)
+        except ValueError:
+            about = ("", "")  # cannot be read; `told` says so
+        head = (claim.delivery_id, claim.channel, *about, claim.event)
+        self.rows[claim.delivery_id] = (*head, status, claim.attempt, retry_at, told)
 
-def _send(
-    claim: Claim, channels: Mapping[str, Channel], answers: queue.SimpleQueue[Answer]
-) -> None:
+
+def _went_out(error: ChannelError | None) -> bool:
+    return error is None or isinstance(error, PartlySentError)
+
+
+def _told(error: ChannelError | None) -> str:
+    """What an error says, as any database can store it: a server may answer with any bytes."""
+    return "" if error is None else one_line(str(error))[:_TOLD]
+
+
+def _heard(answers: Answers, outbox: Outbox, when: pd.Timestamp) -> bool:
+    """Write down what channels of an earlier call sent after it; False while there is nothing."""
+    try:
+        claim, error = answers.get_nowait()
+    except queue.Empty:
+        return False
+    if _went_out(error):
+        outbox.sent(claim, when=when, told=_told(error))
+    return True
+
+
+def _send(claim: Claim, channels: Mapping[str, Channel], answers: Answers) -> None:
     """Send a message; puts (claim, error or None) into `answers`, whatever happens."""
     error: ChannelError | None = None
     name = claim.channel
@@ -203,13 +258,20 @@ def _send(
         if name not in channels:
             known = ", ".join(sorted(channels)) or "none"
             raise ChannelError(f"there is no channel {name!r}; there are: {known}")
-        channels[name].send(claim.message)
+        channels[name].send(_readable(claim))
     except ChannelError as failed:
         error = failed
     except Exception as failed:  # noqa: BLE001 - whatever a channel raises is stored and told
         # Its text is not repeated: a stranger's error may hold an address with a key.
         error = ChannelError(f"channel {name!r} failed with {type(failed).__name__}")
     answers.put((claim, error))
+
+
+def _readable(claim: Claim) -> Message:
+    try:
+        return claim.message
+    except ValueError as error:
+        raise _UnreadableError(str(error)) from None
 
 
 def _report(rows: list[tuple[object, ...]]) -> pd.DataFrame:

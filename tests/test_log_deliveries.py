@@ -93,3 +93,35 @@ def test_what_was_given_up_stays_and_can_be_taken_up(log):
     assert log.outbox.requeue(when=NOON) == 0
     assert log.deliveries("pending")["attempts"].tolist() == [0, 0]
     assert len(claim(log)) == 1
+
+
+def test_what_a_later_event_has_overtaken_is_not_taken_up(log):
+    """ "opened" was given up, "resolved" went out: telling "opened" now would be false."""
+    log.append_alerts(alert(1, day=1, status="resolved"), channels=["mail", "hook"])
+    log.append_alerts(alert(2, day=1, status="resolved"), channels=["mail"])
+    late = JANUARY + 2 * DAY
+    for channel in ("mail", "hook"):
+        for one in claim(log, at=late, until=late + MINUTE, channel=channel):
+            log.outbox.failed(one, told="gone", retry_at=None)
+    for one in claim(log, at=late, until=late + MINUTE):
+        if one.message.alert_id == "alert-1":
+            log.outbox.sent(one, when=late)
+        else:
+            log.outbox.failed(one, told="gone", retry_at=None)
+    assert log.outbox.requeue(when=late) == 3, "hook's opened; both events of alert 2"
+    left = log.deliveries("given up")
+    assert left[["alert_id", "event", "channel"]].to_numpy().tolist() == [
+        ["alert-1", "opened", "mail"]
+    ]
+
+
+def test_sent_once_is_when_it_was_sent(log):
+    """The slow one's success does not overwrite the time and the words of the first."""
+    log.append_alerts(alert(), channels=["mail"])
+    (slow,) = claim(log)
+    later = NOON + MINUTE
+    (quick,) = claim(log, at=later, until=later + MINUTE)
+    log.outbox.sent(quick, when=later, told="bob refused")
+    log.outbox.sent(slow, when=later + DAY)
+    row = log.deliveries().iloc[0]
+    assert [row["sent_at"], row["last_error"]] == [later, "bob refused"]

@@ -1,5 +1,7 @@
 """A message says in words what happened, the same in every attempt, on lines of its own making."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -80,3 +82,33 @@ def test_json_and_back():
         assert Message.from_json(text) == one
         assert Message.from_json(text).to_json() == text
     assert '"value": null' in message(value=float("nan")).to_json()
+
+
+def test_a_message_of_another_version_is_read():
+    """Unknown fields are ignored, and what an older version did not write is empty."""
+    record = json.loads(message().to_json())
+    assert Message.from_json(json.dumps(record | {"colour": "red"})) == message()
+    for name in ("owner", "action", "severity", "value", "times_seen", "opened_at"):
+        del record[name]
+    older = Message.from_json(json.dumps(record))
+    assert (older.owner, older.value, older.opened_at) == ("", None, older.event_at)
+    assert len(older.text.splitlines()) == 7
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "{}", "[]", "5", "null"]
+    + [
+        json.dumps({"delivery_id": "d", "alert_id": "a", "event": "opened", "rule": "r"} | more)
+        for more in (
+            {"event_at": "2024-01-01"},
+            {"event_at": "2024-01-01T00:00Z", "event": "exploded"},
+            {"event_at": "2024-01-01T00:00Z", "value": "much"},
+            {"event_at": None},
+        )
+    ],
+)
+def test_what_is_no_message_is_refused_in_a_sentence(text):
+    """ValueError, whatever is wrong with it."""
+    with pytest.raises(ValueError, match="the stored message cannot be read"):
+        Message.from_json(text)

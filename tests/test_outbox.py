@@ -9,12 +9,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from mlops_helpers.alerts import Rule, evaluate_rules
-from mlops_helpers.channels import ChannelError, LogChannel, MailChannel, WebhookChannel
+from mlops_helpers.channels import (
+    ChannelError,
+    LogChannel,
+    MailChannel,
+    PartlySentError,
+    WebhookChannel,
+)
 from mlops_helpers.log_store import LogError
-from mlops_helpers.outbox import REPORT_COLUMNS, deliver
+from mlops_helpers.outbox import REPORT_COLUMNS, _Terms, deliver
 from mlops_helpers.predictions import PredictionLog
+from mlops_helpers.tables import deliveries
 from tests.alerted import DAY, JANUARY, alert, alerts
 from tests.receivers import answering, hook_server, mail_server
 from tests.servers import free_port
@@ -316,3 +324,128 @@ def test_calls_that_cannot_work_are_refused(log):
     ):
         with pytest.raises(ValueError, match=told):
             deliver(log, {}, **{"when": NOON} | wrong)
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["no\0such", "no \ud800 such", "no" * 10_000, "\x1b[31mno"],
+    ids=["nul", "half a character", "long", "escape"],
+)
+def test_whatever_a_server_answers_can_be_stored(shared, told):
+    """A NUL, half a character, a book: a failure like any other, and the others get theirs."""
+    shared.append_alerts(alerts(2), channels=["bad", "good"])
+    good = Kept()
+    channels = {"bad": Kept(ChannelError(told), PartlySentError(told)), "good": good}
+    report = deliver(shared, channels, when=NOON)
+    assert len(good.messages) == 2
+    assert sorted(report["status"]) == ["pending", "sent", "sent", "sent"]
+    errors = shared.deliveries().query("channel == 'bad'")["last_error"]
+    assert errors.str.startswith(("no", "[31mno")).all()
+    assert all(map(str.isprintable, errors))
+    assert errors.str.len().max() <= 500
+
+
+def test_a_strangers_error_is_one_too(log):
+    """A subclass that does not call ours, as strangers write them."""
+
+    class OwnError(ChannelError):
+        def __init__(self):
+            Exception.__init__(self, "own")
+
+    log.append_alerts(alert(), channels=["kept"])
+    assert deliver(log, {"kept": Kept(OwnError())}, when=NOON)["error"].tolist() == ["own"]
+
+
+def test_a_delivery_that_cannot_be_read_is_its_own_failure(shared):
+    """Damaged rows are told and given up; all others go out, on their channel too."""
+    shared.append_alerts(alerts(9), channels=["kept", "other"])
+    with shared._engine.begin() as connection:
+        damaged = sa.update(deliveries).where(deliveries.c.channel == "kept")
+        some = deliveries.c.alert_id.in_([f"alert-{n}" for n in range(4)])
+        connection.execute(damaged.where(some).values(message="{}"))
+    kept, other = Kept(), Kept()
+    channels = {"kept": kept, "other": other}
+    report = deliver(shared, channels, when=NOON, attempts=2)
+    assert (len(kept.messages), len(other.messages)) == (5, 9)
+    failed = report[report["status"] != "sent"]
+    assert len(failed) == 4
+    assert failed["error"].str.startswith("the stored message cannot be read: it lacks").all()
+    assert failed["event"].eq("opened").all()
+    last = deliver(shared, channels, when=NOON + MINUTE, attempts=2)
+    assert last["status"].tolist() == ["given up"] * 4
+
+
+class Slow:
+    """A channel that takes longer than it may, and then succeeds or fails."""
+
+    def __init__(self, error=None):
+        """Wait for `go`; `done` is set when the answer is on its way."""
+        self.go, self.error, self.sent = threading.Event(), error, 0
+
+    def send(self, message):
+        """Wait, then send."""
+        self.go.wait(60)
+        self.sent += 1
+        if self.error is not None:
+            raise self.error
+
+
+def finished(slow):
+    """Let a slow channel end, and wait until its thread is gone."""
+    slow.go.set()
+    for thread in threading.enumerate():
+        if thread.name.endswith("(_send)") and thread is not threading.current_thread():
+            thread.join(60)
+
+
+def test_what_came_through_late_is_not_sent_again(log):
+    """The call has ended; the next one of the same process finds it sent, and leaves it."""
+    log.append_alerts(alert(), channels=["slow"])
+    slow = Slow()
+    second = pd.Timedelta(seconds=0.2)
+    assert deliver(log, {"slow": slow}, when=NOON, patience=second)["status"].item() == "pending"
+    finished(slow)
+    assert deliver(log, {"slow": slow}, when=NOON + DAY, patience=second).empty
+    assert slow.sent == 1
+    assert log.deliveries()["status"].tolist() == ["sent"]
+
+
+def test_what_failed_late_is_tried_again(log):
+    """Only a success is taken back."""
+    log.append_alerts(alert(), channels=["slow"])
+    slow = Slow(ChannelError("no"))
+    second = pd.Timedelta(seconds=0.2)
+    deliver(log, {"slow": slow}, when=NOON, patience=second)
+    finished(slow)
+    assert log.deliveries()["status"].tolist() == ["pending"]
+    slow.error = None
+    assert deliver(log, {"slow": slow}, when=NOON + DAY)["attempts"].tolist() == [2]
+
+
+def test_late_within_the_same_call(log):
+    """While others are still at work, the late one is heard: the report says sent."""
+    log.append_alerts(alert(), channels=["slow"])
+    log.append_alerts(alerts(2), channels=["other"])
+    slow, began = Slow(), time.monotonic()
+
+    class Other:
+        def send(self, message):
+            """Two messages: while the second is under way the slow one is over its time."""
+            if message.subject == "feature 0":
+                time.sleep(1.0)
+            else:
+                time.sleep(max(0.0, began + 2.5 - time.monotonic()))
+                finished(slow)
+
+    report = deliver(
+        log, {"slow": slow, "other": Other()}, when=NOON, patience=pd.Timedelta(seconds=2)
+    )
+    assert report["status"].tolist() == ["sent"] * 3
+    assert report["error"].tolist() == [""] * 3
+
+
+def test_a_claim_moves_on_with_the_time_that_a_call_takes():
+    """A message claimed late in a call is held for the whole lease from then on."""
+    began = time.monotonic() - 100
+    terms = _Terms(NOON, MINUTE, 8, MINUTE, MINUTE, began)
+    assert pd.Timedelta(seconds=100) <= terms.now() - NOON < 30 * MINUTE
