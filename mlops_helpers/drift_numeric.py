@@ -118,7 +118,8 @@ def quantile_edges(values: Values, bins: int) -> Values:
     Bins are open outwards. Of a constant: less, the same, more.
     """
     if values[0] == values[-1]:
-        return np.unique([np.nextafter(values[0], -np.inf), values[0]])
+        with np.errstate(over="ignore"):  # below the least finite number there is only -inf
+            return np.unique([np.nextafter(values[0], -np.inf), values[0]])
     places = np.floor(np.linspace(0, 1, bins + 1)[1:-1] * (len(values) - 1)).astype(np.int64)
     return np.unique(values[places])
 
