@@ -16,6 +16,7 @@ NUMBER = "must be a number (no text, no currency or per cent sign, no thousands 
 FINITE = "must be finite"
 TIME = "must be a date or time in ISO 8601 (2023-05-01 or 2023-05-01T09:30:00Z)"
 ZONE = "must say its time zone: write times in UTC with a Z at the end, or give dates only"
+_LARGEST = int(np.finfo(float).max)
 _CLOCK = r"\d[Tt ]\d"
 _OFFSET = r"(?:[Zz]|[+-]\d{2}(?::?\d{2})?)\s*$"
 
@@ -40,21 +41,33 @@ def _foreign(column: pd.Series) -> pd.Series:
     """Return where cells are lists, records or bytes, which only object columns can hold."""
     if not pd.api.types.is_object_dtype(column):
         return pd.Series(False, index=column.index)
-    plain = column.map(lambda cell: pd.api.types.is_scalar(cell) and not isinstance(cell, bytes))
+    odd = (bytes, complex, np.complexfloating)
+    plain = column.map(lambda cell: pd.api.types.is_scalar(cell) and not isinstance(cell, odd))
     return ~plain.astype(bool)
+
+
+def _too_large(column: pd.Series) -> pd.Series:
+    """Return where whole numbers are beyond any float, which only object columns can hold."""
+    if not pd.api.types.is_object_dtype(column):
+        return pd.Series(False, index=column.index)
+    return column.map(lambda cell: isinstance(cell, int) and abs(cell) > _LARGEST).astype(bool)
 
 
 def to_number(column: pd.Series) -> Coerced:
     """Return the column as float64."""
     present = column.notna()
-    if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
+    kinds = pd.api.types
+    times = kinds.is_datetime64_any_dtype(column) or kinds.is_timedelta64_dtype(column)
+    if times or kinds.is_complex_dtype(column):
         return Coerced(pd.Series(np.nan, index=column.index), {NUMBER: present})
     if pd.api.types.is_bool_dtype(column):
         column = column.astype("float64")
-    readable = column.mask(_foreign(column))
+    large = _too_large(column)
+    readable = column.mask(_foreign(column) | large)
     values = pd.to_numeric(readable, errors="coerce").astype("float64")
-    infinite = np.isinf(values)
-    return Coerced(values.mask(infinite), {NUMBER: present & values.isna(), FINITE: infinite})
+    infinite = np.isinf(values) | large
+    unread = present & values.isna() & ~large
+    return Coerced(values.mask(infinite), {NUMBER: unread, FINITE: infinite})
 
 
 def to_time(column: pd.Series) -> Coerced:

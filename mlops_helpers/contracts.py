@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -130,15 +131,28 @@ def validate_applications(frame: pd.DataFrame, *, labelled: bool = True) -> Cont
 
 
 def inspect_applications(frame: pd.DataFrame, *, labelled: bool = True) -> Inspection:
-    """Return what was read and every broken rule; never raises for what the data hold."""
-    wanted = [name for name in COLUMNS if labelled or name not in OUTCOME or name in frame]
+    """Return what was read and every broken rule; never raises for what the data hold.
+
+    A column that is there more than once, or that cannot be read at all, is a violation of its
+    own and is not judged further.
+    """
+    times = Counter(frame.columns)
+    wanted = [name for name in COLUMNS if labelled or name not in OUTCOME or times[name]]
     violations = list(missing_columns(frame.columns, wanted))
+    violations += [Violation(name, _twice(times[name])) for name in wanted if times[name] > 1]
     if frame.empty:
         violations.append(Violation("", "the file holds no rows"))
         return Inspection(frame, tuple(violations), ())
     numbered = pd.api.types.is_integer_dtype(frame.index) and frame.index.is_unique
     rows = frame if numbered else frame.reset_index(drop=True)
-    read = {name: _coerce(name, rows[name]) for name in wanted if name in rows}
+    rows = rows.loc[:, [times[name] == 1 for name in rows.columns]]
+    read: dict[str, Coerced] = {}
+    for name in (name for name in wanted if times[name] == 1):
+        try:
+            read[name] = _coerce(name, rows[name])
+        except (ArithmeticError, TypeError, ValueError) as error:
+            why = f"{type(error).__name__}: {error}"
+            violations.append(Violation(name, f"cannot be read ({_short(why)})"))
     typed = pd.DataFrame({name: column.values for name, column in read.items()}, index=rows.index)
     unread = {name: _any(column.faults.values(), rows.index) for name, column in read.items()}
     for name, column in read.items():
@@ -183,7 +197,13 @@ def violation_where(mask: pd.Series, rows: pd.DataFrame, column: str, rule: str)
     return [Violation(column, rule, len(hits), tuple(examples))]
 
 
+def _twice(times: int) -> str:
+    return f"must be there once (it is there {times} times; which one is right?)"
+
+
 def _short(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 128:  # Python refuses to spell the largest
+        return f"a whole number of {value.bit_length():,} bits"
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return "(missing)"
     text = f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,5 +1,7 @@
 """Every broken rule is said, at once, with counts and examples."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from mlops_helpers.contracts import (
     MAY_BE_MISSING,
     ContractError,
     Violation,
+    inspect_applications,
     validate_applications,
 )
 from mlops_helpers.simulation import simulate_applications
@@ -210,3 +213,46 @@ def test_the_message_is_a_list():
         "  - x is absent",
     ]
     assert "header" not in str(ContractError([Violation("x", "is absent")]))
+
+
+def test_a_column_that_is_there_twice_is_named(frame):
+    """Which of the two is right nobody knows, so neither is read; columns not used may repeat."""
+    for name in ("age", "application_id", "default", "applied_at"):
+        found = broken(pd.concat([frame, frame[[name]]], axis=1))
+        assert set(found) == {
+            (name, "must be there once (it is there 2 times; which one is right?)")
+        }
+    extra = pd.DataFrame(1, index=frame.index, columns=["colour", "colour"])
+    assert inspect_applications(pd.concat([frame, extra], axis=1)).violations == ()
+
+
+@pytest.mark.parametrize("power", [400, 9000])
+def test_whole_numbers_beyond_any_float_are_a_fault_of_their_row(frame, power):
+    """10^400 fits no float and 10^9000 not even Python's text; both are told by their row."""
+    ages = frame["age"].astype(object)
+    ages.iloc[2], ages.iloc[5] = 10**power, -1
+    found = broken(frame.assign(age=ages))
+    assert found["age", "must be finite"].examples[0].startswith("a whole number of ")
+    assert found["age", "must be between 16 and 110 years"].count == 1
+
+
+def test_complex_numbers_are_no_numbers(frame):
+    """An imaginary part is not dropped: the column, or the one cell, is refused."""
+    cells = frame["age"].astype(object)
+    cells.iloc[2] = 41 + 1j
+    for ages, count in ((frame["age"].astype(complex), frame["age"].notna().sum()), (cells, 1)):
+        ((column, rule), violation), *others = broken(frame.assign(age=ages)).items()
+        assert (column, violation.count, others) == ("age", count, [])
+        assert rule.startswith("must be a number")
+
+
+@pytest.mark.parametrize("column", ["age", "applied_at", "application_id", "default"])
+def test_a_column_that_cannot_be_read_is_named(frame, column):
+    """What pandas itself cannot convert is a violation of that column; the others are read."""
+    cells = frame[column].astype(object)
+    cells.iloc[2] = Decimal("sNaN")
+    frame[column] = cells
+    frame.loc[3, "loan_amount"] = -1
+    found = broken(frame)
+    assert {name for name, _ in found} == {column, "loan_amount"}
+    assert any(rule.startswith("cannot be read (InvalidOperation") for _, rule in found)
