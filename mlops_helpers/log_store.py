@@ -16,11 +16,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from mlops_helpers.sqlite_files import database_path
-from mlops_helpers.upgrading import bring_up_to_date
+from mlops_helpers.upgrading import address, bring_up_to_date
 
 __all__ = ["LogError", "connect", "reading", "writing"]
 
-_BUSY_SECONDS = 60  # how long a writer waits for another one's transaction
+_BUSY_SECONDS = 60  # how long one transaction waits for another that holds a lock
 _ANSWER_SECONDS = 10  # how long a PostgreSQL may take to answer when it is called
 # Ids are random, so a batch touches pages all over their index. With SQLite's 2 MB each of them is
 # written and read again many times within the batch; with room for all that the batch changes,
@@ -33,12 +33,45 @@ _WRITES = "log_writes"  # the execution option that tells a write from a read
 
 # What the databases say, what it means, and the way out.
 _TROUBLES = (
-    (r"is locked|lock timeout|deadlock", "is locked by another writer; end that, or try again"),
+    (
+        r"is locked|lock timeout|deadlock",
+        "is locked by another connection's transaction; end that, or try again",
+    ),
+    (
+        r"could not serialize",
+        "was changed by another writer in the same moment; try again",
+    ),
+    (
+        r"within a transaction",
+        "is in memory and has one connection, from which chunks are being read; read them to the "
+        "end first, or keep the log in a file",
+    ),
     (
         r"readonly|read-only|permission denied",
         "may not be written to; use an address that may, or give yourself the right",
     ),
     (r"is full|No space left|could not extend", "has no room left; make room, then try again"),
+    (
+        r"invalid connection option|invalid URI",
+        "has an option in its address that PostgreSQL does not know; correct the address",
+    ),
+    (
+        r"FATAL:.*database .* does not exist",
+        "is not there: its server has no such database; make it, or correct the address",
+    ),
+    (
+        r"FATAL:.*role .* does not exist|password authentication|no password supplied|pg_hba",
+        "refuses you; see to the user and the password of the address",
+    ),
+    (
+        r"too many (clients|connections)|remaining connection slots",
+        "has no connection left; close others, or let the server have more of them",
+    ),
+    (
+        r"statement timeout|user request",
+        "was told to stop before it was done: by a person, or by the server's statement_timeout; "
+        "raise that, or do less at once",
+    ),
     (
         r"is gone|no such table|no such column|does not exist",
         "is not there any more as it was opened; put it back, or open another one",
@@ -52,7 +85,8 @@ _TROUBLES = (
         "cannot be read or written; its folder must exist, and the disk must be sound",
     ),
     (
-        r"connection|timeout|terminat|could not connect|could not translate|shutting down",
+        r"connection|timeout|terminat|could not connect|could not translate|shutting down"
+        r"|starting up|SSL SYSCALL|EOF detected",
         "does not answer; see whether the server runs and the address is right",
     ),
 )
@@ -65,10 +99,11 @@ class LogError(Exception):
 def connect(url: str) -> sa.Engine:
     """An engine on a store of this schema: made, or upgraded, if need be.
 
-    Raises `ValueError` for a database other than SQLite and PostgreSQL, for one that belongs to
-    another program and for a store of a newer schema, and `LogError` for one that cannot be used.
+    Raises `ValueError` for what is no address, for a database other than SQLite and PostgreSQL,
+    for one that belongs to another program, and for a store that is damaged or of a newer schema;
+    `LogError` for one that cannot be used.
     """
-    parsed = sa.make_url(url)
+    parsed = _parsed(url)
     backend = parsed.get_backend_name()
     if backend not in _DRIVERS:
         raise ValueError(
@@ -117,18 +152,35 @@ def _explained(engine: sa.Engine) -> Iterator[None]:
         said = str(getattr(error, "orig", error))
         for pattern, words in _TROUBLES:
             if re.search(pattern, said, re.IGNORECASE):
-                address = engine.url.render_as_string(hide_password=True)
-                raise LogError(f"the log's store {address} {words}") from error
+                raise LogError(f"the log's store {address(engine)} {words}") from error
         raise
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        return sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        shown = re.sub(r"[?#].*", "", re.sub(r"//.*@", "//***@", str(url)))  # no secrets
+        raise ValueError(
+            f"{shown!r} is no address of a database; use sqlite:///file.db or "
+            "postgresql://user@host:port/database"
+        ) from error
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:
     waiting = {"connect_timeout": _ANSWER_SECONDS}
-    return sa.create_engine(
+    engine = sa.create_engine(
         url.set(drivername=_DRIVERS["postgresql"]),
         connect_args=waiting,
         pool_pre_ping=True,  # a server that was restarted between two calls is no trouble
     )
+    sa.event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _begin_postgresql(connection: sa.Connection) -> None:
+    """Else a reader or writer waits for another one's lock without end and without a word."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{round(1000 * _BUSY_SECONDS)}ms'")
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

@@ -125,7 +125,11 @@ experiments = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("record", sa.Text, nullable=False),
 )
-store = sa.Table("store", _tables, sa.Column("schema_version", sa.Integer, primary_key=True))
+store = sa.Table(
+    "store",
+    _tables,
+    sa.Column("schema_version", sa.Integer, primary_key=True, autoincrement=False),
+)
 
 
 def insert_new(

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from mlops_helpers import tables
 from mlops_helpers.tables import SCHEMA_VERSION
 
-__all__ = ["STEPS", "bring_up_to_date"]
+__all__ = ["STEPS", "address", "bring_up_to_date"]
 
 STEPS: dict[int, tuple[str, ...]] = {
     1: (
@@ -46,6 +46,8 @@ STEPS: dict[int, tuple[str, ...]] = {
 }
 """What leads from this version to the next; both databases understand it."""
 
+# How long a step of the upgrade waits for those who use the store: all others queue behind it.
+_STEP_SECONDS = 10
 _LOCK = 7_236_041_955  # any number of our own: PostgreSQL's name for the lock of those who open
 
 Writing = Callable[[sa.Engine], AbstractContextManager[sa.Connection]]
@@ -66,6 +68,11 @@ def bring_up_to_date(engine: sa.Engine, writing: Writing) -> None:
             _change(connection, _version(connection))
     with engine.connect() as connection:
         _complete(connection)
+        lost = _lost_indexes(connection)
+    if lost:  # rows are as they were; only the ways to find them are made again
+        with writing(engine) as connection:
+            for index in lost:
+                connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
 
 
 def _change(connection: sa.Connection, version: int | None) -> None:
@@ -75,12 +82,17 @@ def _change(connection: sa.Connection, version: int | None) -> None:
     if version is None:
         tables._tables.create_all(connection)
     else:
+        if version < 1:
+            raise ValueError(_damaged(connection, f"its schema version is {version}, never given"))
         if version not in STEPS:
             raise ValueError(
-                f"the store {_address(connection)} has schema version {version}, this code knows "
-                f"{SCHEMA_VERSION}; update mlops_helpers, or point MLOPS_DATABASE_URL to another "
-                "database"
+                f"the store {address(connection.engine)} has schema version {version}, this "
+                f"code knows {SCHEMA_VERSION}; update mlops_helpers, or point MLOPS_DATABASE_URL "
+                "to another database"
             )
+        if connection.dialect.name == "postgresql":
+            limit = f"SET LOCAL lock_timeout = '{round(1000 * _STEP_SECONDS)}ms'"
+            connection.exec_driver_sql(limit)
         for step in range(version, SCHEMA_VERSION):
             for statement in STEPS[step]:
                 with _damage_told(connection, f"as schema version {step} left it"):
@@ -115,6 +127,30 @@ def _complete(connection: sa.Connection) -> None:
             connection.execute(sa.select(table).limit(0))
 
 
+def _lost_indexes(connection: sa.Connection) -> list[sa.Index]:
+    """Those that somebody dropped. `ValueError` naming one that is another than its name says."""
+    inspector, lost = sa.inspect(connection), []
+    for table in tables._tables.sorted_tables:
+        found = {index["name"]: index for index in inspector.get_indexes(table.name)}
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            there = found.get(index.name)
+            if there is None:
+                lost.append(index)
+                continue
+            columns, limits = there["column_names"], there.get("dialect_options", {})
+            where = f"{connection.dialect.name}_where"
+            wanted = _plain(index.dialect_kwargs.get(where))
+            if columns != index.columns.keys() or _plain(limits.get(where)) != wanted:
+                why = f"its index {index.name!r} is not as schema version {SCHEMA_VERSION} has it"
+                raise ValueError(_damaged(connection, why))
+    return lost
+
+
+def _plain(condition: object) -> str:
+    """A condition as both databases write it down."""
+    return "" if condition is None else re.sub(r"[()\s]", "", str(condition)).lower()
+
+
 @contextmanager
 def _damage_told(connection: sa.Connection, what: str) -> Iterator[None]:
     """`ValueError` where a table or column is missing that must be there, or there already."""
@@ -123,11 +159,15 @@ def _damage_told(connection: sa.Connection, what: str) -> Iterator[None]:
     except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
         said = str(error.orig).splitlines()[0]
         if re.search("no such|does not exist|already exists|duplicate column", said):
-            raise ValueError(
-                f"the store {_address(connection)} is damaged, it is not {what}: {said}; "
-                "restore it from a copy, or name another database"
-            ) from error
+            raise ValueError(_damaged(connection, f"it is not {what}: {said}")) from error
         raise
+
+
+def _damaged(connection: sa.Connection, why: str) -> str:
+    return (
+        f"the store {address(connection.engine)} is damaged, {why}; "
+        "restore it from a copy, or name another database"
+    )
 
 
 def _named(names: set[str]) -> str:
@@ -137,10 +177,11 @@ def _named(names: set[str]) -> str:
 
 def _foreign(connection: sa.Connection, why: str) -> str:
     return (
-        f"the database {_address(connection)} belongs to another program: {why}; "
+        f"the database {address(connection.engine)} belongs to another program: {why}; "
         "name another database for the log"
     )
 
 
-def _address(connection: sa.Connection) -> str:
-    return connection.engine.url.render_as_string(hide_password=True)
+def address(engine: sa.Engine) -> str:
+    """Where the store is, without secrets: a password may stand in the query as well."""
+    return engine.url.set(query={}).render_as_string(hide_password=True)

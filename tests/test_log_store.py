@@ -2,6 +2,8 @@
 
 import sqlite3
 import threading
+import time
+from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ from mlops_helpers.log_rows import checked
 from mlops_helpers.log_store import LogError
 from mlops_helpers.predictions import PredictionLog
 from tests.logged import two_months
+from tests.servers import empty_schema
 
 
 @pytest.fixture
@@ -83,7 +86,7 @@ def test_another_writer_that_never_ends_is_told(tmp_path, rows, monkeypatch):
         log.append(rows.head(100))
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(LogError, match="is locked by another writer"):
+        with pytest.raises(LogError, match="is locked by another connection"):
             log.append(rows)
         assert len(log.window()) == 100
         other.execute("COMMIT")
@@ -131,6 +134,147 @@ def test_a_server_that_is_away_is_told_without_its_password():
         PredictionLog("postgresql://course:secret@127.0.0.1:9/nothing")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@contextmanager
+def busy(url, statement):
+    """Another connection in the middle of a transaction in which it has done this."""
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+        yield
+    engine.dispose()
+
+
+@pytest.mark.parametrize("work", ["append", "window"])
+def test_on_a_server_nobody_waits_for_a_lock_without_end(postgres_url, rows, monkeypatch, work):
+    """Somebody's transaction that never ends: one sentence after the wait, and all works again."""
+    empty_schema(postgres_url)
+    with PredictionLog(postgres_url) as log:
+        log.append(rows.head(100))
+        monkeypatch.setattr(log_store, "_BUSY_SECONDS", 0.2)
+        with busy(postgres_url, "lock table predictions in access exclusive mode"):
+            begun = time.monotonic()
+            with pytest.raises(LogError, match="is locked by another connection's transaction; e"):
+                log.append(rows) if work == "append" else log.window()
+            assert time.monotonic() - begun < 5
+        assert log.append(rows) == 100
+
+
+@pytest.fixture
+def locked_out(postgres_url):
+    """The address of a role that may not use the database, and of its owner; gone afterwards."""
+    engine = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("create role guest login connection limit 0")
+        yield engine.url
+        connection.exec_driver_sql("drop role guest")
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"database": "nowhere"}, "is not there: its server has no such database; make it"),
+        ({"username": "stranger"}, "refuses you; see to the user and the password"),
+        ({"username": "guest"}, "has no connection left; close others"),
+        ({"query": {"colour": "red"}}, "has an option in its address that PostgreSQL does not"),
+    ],
+)
+def test_an_address_that_a_server_refuses_is_told_as_it_is(locked_out, change, said):
+    """A real server's answers: no such database, nobody of that name, no room, no such option."""
+    url = locked_out.set(**change).render_as_string(hide_password=False)
+    with pytest.raises(LogError, match=said) as caught:
+        PredictionLog(url)
+    assert "\n" not in str(caught.value)
+    assert "does not answer" not in str(caught.value)
+
+
+def test_a_server_that_is_told_to_stop_is_told_as_it_is(postgres_url):
+    """A statement that takes longer than the server allows is no server that is away."""
+    empty_schema(postgres_url)
+    engine = log_store.connect(postgres_url)
+
+    def work():
+        with log_store.writing(engine) as connection:
+            connection.exec_driver_sql("set local statement_timeout = 50")
+            connection.exec_driver_sql("select pg_sleep(5)")
+
+    with pytest.raises(LogError, match="was told to stop before it was done"):
+        work()
+    engine.dispose()
+
+
+def test_a_change_that_comes_first_on_a_server_is_told(postgres_url, rows):
+    """Two that change one row of one snapshot: the later one is told to try again."""
+    empty_schema(postgres_url)
+    change = sa.update(tables.predictions).values(variant="changed")
+
+    def both(engine):
+        with log_store.reading(engine) as connection:
+            connection.execute(sa.select(tables.predictions)).all()
+            with log_store.writing(engine) as writer:
+                writer.execute(change)
+            connection.execute(change)
+
+    with PredictionLog(postgres_url) as log:
+        log.append(rows.head(1))
+        with pytest.raises(LogError, match="was changed by another writer in the same moment"):
+            both(log._engine)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("SSL SYSCALL error: EOF detected", "does not answer"),
+        ("FATAL:  the database system is starting up", "does not answer"),
+        ('FATAL:  password authentication failed for user "u"', "refuses you"),
+        ("fe_sendauth: no password supplied", "refuses you"),
+        ('FATAL:  no pg_hba.conf entry for host "10.0.0.1"', "refuses you"),
+        ("FATAL:  sorry, too many clients already", "has no connection left"),
+        ("FATAL:  remaining connection slots are reserved for", "has no connection left"),
+    ],
+)
+def test_what_this_server_never_says_is_told_as_well(words, said):
+    """PostgreSQL's own words that the tests' server, which trusts everybody, does not say."""
+    engine = sa.create_engine("postgresql+psycopg://ann@host/log")
+    failed = engine.dialect.loaded_dbapi.OperationalError(
+        f'connection failed: connection to server at "127.0.0.1", port 5432 failed: {words}'
+        if words.startswith("FATAL")
+        else words
+    )
+    with pytest.raises(LogError, match=said), log_store._explained(engine):
+        raise failed
+
+
+@pytest.mark.parametrize(
+    "url", ["log.db", "postgresql://ann:secret@host:port/log?password=secret", "", None]
+)
+def test_what_is_no_address_is_refused_without_its_password(url):
+    """A path, a port that is no number, nothing: one sentence with two addresses that are."""
+    with pytest.raises(ValueError, match="is no address of a database; use sqlite:///") as caught:
+        PredictionLog(url)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_password_in_the_query_is_not_told():
+    """libpq takes a password there as well; the address is told without its query."""
+    with pytest.raises(LogError, match=r"//course@127\.0\.0\.1:9/x does not answer") as caught:
+        PredictionLog("postgresql://course@127.0.0.1:9/x?password=hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_log_in_memory_says_that_it_is_being_read(rows):
+    """It has one connection: a write between two chunks is refused, and works at their end."""
+    with PredictionLog("sqlite://") as log:
+        log.append(rows.head(100))
+        chunks = log.windows(chunk_rows=30)
+        next(chunks)
+        with pytest.raises(LogError, match="from which chunks are being read; read them to the"):
+            log.append(rows)
+        assert sum(map(len, chunks)) == 70
+        assert log.append(rows) == 100
 
 
 def test_a_write_that_fails_leaves_nothing(engine, rows):

@@ -13,6 +13,7 @@ from mlops_helpers import log_store, tables, upgrading
 from mlops_helpers.predictions import PredictionLog
 from tests.log_writers import heard, killed, process
 from tests.logged import FEBRUARY, JANUARY, two_months
+from tests.servers import empty_schema
 from tests.version_1 import make_version_1
 
 
@@ -26,15 +27,35 @@ def everything(url: str) -> dict[str, list[tuple]]:
     return {name: [tuple(row) for row in found] for name, found in rows.items()}
 
 
+def conditions(index) -> list[str]:
+    """Which rows an index holds."""
+    options = index.get("dialect_options", {})
+    return [str(value) for name, value in options.items() if name.endswith("_where")]
+
+
 def shape(url: str) -> dict[str, object]:
-    """Columns, keys, checks and indexes of every table."""
+    """Columns with their defaults, keys, checks and indexes with their conditions, of all tables.
+
+    Names of keys are left out: PostgreSQL gives one to what has none.
+    """
     engine = sa.create_engine(url)
     inspector = sa.inspect(engine)
     found = {
         name: (
-            [(c["name"], str(c["type"]), c["nullable"]) for c in inspector.get_columns(name)],
+            [
+                (c["name"], str(c["type"]), c["nullable"], c["default"])
+                for c in inspector.get_columns(name)
+            ],
             inspector.get_pk_constraint(name)["constrained_columns"],
-            sorted((i["name"], tuple(i["column_names"])) for i in inspector.get_indexes(name)),
+            [
+                (k["constrained_columns"], k["referred_table"])
+                for k in inspector.get_foreign_keys(name)
+            ],
+            sorted((c["name"], c["sqltext"]) for c in inspector.get_check_constraints(name)),
+            sorted(
+                (i["name"], tuple(i["column_names"]), i["unique"], conditions(i))
+                for i in inspector.get_indexes(name)
+            ),
         )
         for name in sorted(inspector.get_table_names())
     }
@@ -123,6 +144,69 @@ def test_the_database_of_another_program_is_refused(store_url, statements, said)
             for name in before[0]:
                 connection.exec_driver_sql(f"drop table {name}")
         engine.dispose()
+
+
+def test_a_version_that_never_was_is_damage(store_url):
+    """Nobody is told to update the code for a number that no code has ever written."""
+    log_store.connect(store_url).dispose()
+    engine = sa.create_engine(store_url)
+    with engine.begin() as connection:
+        connection.execute(sa.update(tables.store).values(schema_version=0))
+    with pytest.raises(ValueError, match="is damaged, its schema version is 0, never given"):
+        log_store.connect(store_url)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("name", ["predictions_by_time", "predictions_by_experiment"])
+def test_an_index_that_was_lost_is_made_again(store_url, name):
+    """Opening finds it missing and makes it as it was; rows are untouched."""
+    with PredictionLog(store_url) as log:
+        log.append(two_months())
+    before = everything(store_url), shape(store_url)
+    engine = sa.create_engine(store_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"drop index {name}")
+    engine.dispose()
+    assert shape(store_url) != before[1]
+    log_store.connect(store_url).dispose()
+    assert (everything(store_url), shape(store_url)) == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "predictions_by_experiment on predictions (experiment, scored_at)",
+        "predictions_by_time on predictions (scored_at)",
+    ],
+)
+def test_an_index_that_is_another_is_refused_by_name(store_url, other):
+    """Of the same name with other columns, or without its condition: damaged, not guessed at."""
+    log_store.connect(store_url).dispose()
+    name = other.split()[0]
+    engine = sa.create_engine(store_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"drop index {name}")
+        connection.exec_driver_sql(f"create index {other}")
+    engine.dispose()
+    with pytest.raises(ValueError, match=f"is damaged, its index '{name}' is not as schema vers"):
+        log_store.connect(store_url)
+
+
+def test_an_upgrade_that_must_wait_is_told(postgres_url, monkeypatch):
+    """A reader that never ends: after the wait one sentence, and version 1 as it was, for all."""
+    empty_schema(postgres_url)
+    make_version_1(postgres_url)
+    before = everything(postgres_url), shape(postgres_url)
+    monkeypatch.setattr(upgrading, "_STEP_SECONDS", 0.2)
+    engine = sa.create_engine(postgres_url)
+    with engine.connect() as reader:
+        reader.execute(sa.text("select * from alerts")).all()
+        with pytest.raises(log_store.LogError, match="is locked by another connection's transac"):
+            log_store.connect(postgres_url)
+        assert (everything(postgres_url), shape(postgres_url)) == before
+    engine.dispose()
+    log_store.connect(postgres_url).dispose()
+    assert everything(postgres_url)["store"] == [(tables.SCHEMA_VERSION,)]
 
 
 def test_any_other_table_makes_a_file_another_programs(tmp_path):
