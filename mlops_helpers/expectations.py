@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_helpers.performance import METRICS, evaluate, expected_performance
-from mlops_helpers.performance_windows import COUNTS, windows
+from mlops_helpers.performance_windows import COUNTS, Awaits, windows
 
 __all__ = ["expected_and_realised"]
 
@@ -39,6 +39,7 @@ def expected_and_realised(
     time: str = "scored_at",
     n_sim: int = 999,
     n_boot: int = 0,
+    awaits: Awaits = "all",
     level: float = 0.95,
 ) -> pd.DataFrame:
     """The promise of each window's probabilities beside what its labels show, for each metric.
@@ -47,13 +48,14 @@ def expected_and_realised(
     `window_start, window_end, *by, metric, expected, expected_low, expected_high, realised, low,
     high, agrees` and `performance_windows.COUNTS`, a row for each of `performance.METRICS`.
 
-    `expected` is about all predictions of the window, from `n_sim` draws of their labels; what
-    comes is one of n_sim + 1 equals, so bounds of 95 % need 39 draws. `realised` with its limits is
-    that of `by_window`: of the labels that are due. Where none is, it is NaN; where some are
-    `overdue`, beware: they may not be like the rest. Limits of KS and average precision need
-    `n_boot`. `agrees` is missing without a verdict: in a window that is not complete, and where
-    either side has nothing to say. A window's draws depend on `seed` and its start alone, so later
-    windows do not change it.
+    `expected` is about all predictions of the window that owe a label (with `awaits="approved"`
+    those approved, so that both sides are about the same loans; see `performance_windows`), from
+    `n_sim` draws of their labels; what comes is one of n_sim + 1 equals, so bounds of 95 % need 39
+    draws. `realised` with its limits is that of `by_window`: of the labels that are due. Where none
+    is, it is NaN; where some are `overdue`, beware: they may not be like the rest. Limits of KS and
+    average precision need `n_boot`. `agrees` is missing without a verdict: in a window that is not
+    complete, and where either side has nothing to say. A window's draws depend on `seed` and its
+    start alone, so later windows do not change it.
 
     Raises `ValueError` as `performance_windows.windows` does, and for too few draws.
     """
@@ -64,11 +66,12 @@ def expected_and_realised(
         raise ValueError(f"n_sim is {n_sim}, must be at least {least} for bounds of {level:.3g}.")
     by = (by,) if isinstance(by, str) else tuple(by)
     parts = []
-    for window in windows(log, freq, by=by, time=time, label_delay=label_delay, as_of=as_of):
+    asked = {"label_delay": label_delay, "as_of": as_of, "awaits": awaits}
+    for window in windows(log, freq, by=by, time=time, **asked):
         own = _own_seed(seed, window.head["window_start"])
         known = window.known
         promised = expected_performance(
-            window.rows["probability"], seed=own, n_sim=n_sim, level=level
+            window.awaited["probability"], seed=own, n_sim=n_sim, level=level
         )
         came = evaluate(
             known["default"], known["probability"], seed=own, n_boot=n_boot, level=level

@@ -19,7 +19,7 @@ from scipy import stats
 
 from mlops_helpers.calibration import expected_recalibration, recalibration
 from mlops_helpers.delong import MIN_PER_CLASS, auc_interval
-from mlops_helpers.performance_windows import COUNTS, windows
+from mlops_helpers.performance_windows import COUNTS, Awaits, windows
 from mlops_helpers.ranking_intervals import ranking_limits
 from mlops_helpers.two_samples import wilson
 from mlops_helpers.weighted_metrics import NAMES, RANKING, TINY, chunks, statistics
@@ -126,29 +126,35 @@ def by_window(
     time: str = "scored_at",
     label_delay: pd.Timedelta | None = None,
     as_of: pd.Timestamp | None = None,
+    awaits: Awaits = "all",
     level: float = 0.95,
 ) -> pd.DataFrame:
     """`evaluate` for each window [start, end) of `time` and each group of the columns `by`.
 
     `log` is a prediction log joined with outcomes (`PredictionLog.window`). Returns a frame
-    `window_start, window_end, *by, metric, value, low, high, predictions, labelled, due, overdue,
-    complete`, with the metrics of `evaluate`, `observed_to_expected` (defaults seen over the sum of
-    the probabilities) and, if `log` has a `decision`, `default_rate_approved`; both have Wilson's
-    limits. `n_boot=0` leaves out the limits of KS and average precision only: that is the way to
-    read a million rows in seconds.
+    `window_start, window_end, *by, metric, value, low, high, predictions, awaited, labelled, due,
+    overdue, complete`, with the metrics of `evaluate`, `observed_to_expected` (defaults seen over
+    the sum of the probabilities) and, if `log` has a `decision`, `default_rate_approved`; both have
+    Wilson's limits. `n_boot=0` leaves out the limits of KS and average precision only: that is the
+    way to read a million rows in seconds.
 
-    With `as_of` the log is seen as it was then, and a window is complete when it is over and each
-    of its predictions has its label. With a `label_delay` besides, `due` counts the predictions
-    scored at least that long before, `overdue` those of them without a label, and an incomplete
-    window is measured by its due rows only: early labels are mostly defaults, see
+    With `as_of` the log is seen as it was then (labels need their `outcome_at`), and a window is
+    complete when it is over and each of its predictions has its label. With a `label_delay`
+    besides, `due` counts the predictions scored (`scored_at`, also where `time` is another) at
+    least that long before, `overdue` those of them without a label; the due rows alone are
+    measured, and complete is a window when all are due: early labels are mostly defaults, see
     `performance_windows`. A window merely young has `overdue` 0. Without a `label_delay` nobody
     knows what is due: both are missing, and an incomplete window shows the loans that were quick.
+    `awaits="approved"`: only predictions with `decision` "approve" owe a label (`awaited` counts
+    them, and so do the columns after it), and every figure is about them, the AUC of approved loans
+    included: a selection, see `performance_windows`. `predictions` counts all.
     What no label supports is NaN. Windows without predictions have no rows. Raises `ValueError`
     as `performance_windows.windows` does.
     """
     by = (by,) if isinstance(by, str) else tuple(by)
     parts = []
-    for window in windows(log, freq, by=by, time=time, label_delay=label_delay, as_of=as_of):
+    asked = {"label_delay": label_delay, "as_of": as_of, "awaits": awaits}
+    for window in windows(log, freq, by=by, time=time, **asked):
         known = window.known
         table = evaluate(
             known["default"], known["probability"], seed=seed, n_boot=n_boot, level=level

@@ -135,6 +135,27 @@ def test_a_window_is_not_changed_by_later_ones():
     assert (other["expected_low"] != compare(alone)["expected_low"]).sum() >= len(METRICS) - 2
 
 
+def test_promise_and_outcome_are_about_the_same_loans():
+    """Awaiting the approved alone, the declined enter neither side; else no window would agree."""
+    log = world("quiet", 3, 3)
+    approved = log["probability"] < 0.1
+    log = log.assign(
+        decision=np.where(approved, "approve", "decline"),
+        default=log["default"].where(approved),
+        outcome_at=log["outcome_at"].where(approved),
+    )
+    assert not compare(log)["complete"].any()
+    table = compare(log, awaits="approved")
+    assert table["complete"].all()
+    rate = table[table["metric"] == "default_rate"]
+    assert (rate["expected"] < 0.1).all()
+    assert rate["agrees"].all()
+    alone = compare(log[approved])
+    pd.testing.assert_frame_equal(
+        table.drop(columns="predictions"), alone.drop(columns="predictions")
+    )
+
+
 def test_groups_are_judged_apart():
     """Only the version whose probabilities are too low is refuted."""
     log = world("quiet", 3, 3)

@@ -441,6 +441,7 @@ def test_a_million_rows_of_two_years_take_seconds():
             "model_version": 1,
         }
     )
+    log["outcome_at"] = log["scored_at"] + LABEL_DELAY
     as_of = pd.Timestamp("2025-01-01", tz="UTC")
     with one_thread():  # idle threads of the algebra would be counted as well
         start = time.process_time()
@@ -450,6 +451,43 @@ def test_a_million_rows_of_two_years_take_seconds():
     assert metric(table, "n")["value"].sum() == n
     limited = table[~table["metric"].isin(["ks", "average_precision"])]
     assert limited.notna().all(axis=None)
+
+
+def test_approved_loans_alone_can_be_awaited():
+    """Figures are those of the approved, whose AUC is lower; the declined make nothing late."""
+    log, as_of = portfolio(4, months=2), pd.Timestamp("2025-01-01", tz="UTC")
+    declined = log["decision"] == "decline"
+    no_loan = log.assign(
+        default=log["default"].mask(declined), outcome_at=log["outcome_at"].mask(declined)
+    )
+    given = {"seed": 1, "n_boot": 0, "label_delay": LABEL_DELAY, "as_of": as_of}
+    waiting = by_window(no_loan, **given)
+    assert not waiting["complete"].any()
+    assert (waiting["overdue"] > 0).all()
+    table = by_window(no_loan, awaits="approved", **given)
+    assert table["complete"].all()
+    assert (table["overdue"] == 0).all()
+    rows = metric(table, "n")
+    months = log["scored_at"].dt.strftime("%Y-%m")
+    assert rows["predictions"].tolist() == months.value_counts(sort=False).tolist()
+    approved = (~declined).groupby(months).sum().tolist()
+    assert rows["awaited"].tolist() == rows["labelled"].tolist() == approved
+    alone = by_window(log[~declined], **given)
+    pd.testing.assert_frame_equal(
+        table.drop(columns="predictions"), alone.drop(columns="predictions")
+    )
+    every = metric(by_window(log, **given), "auc")["value"]
+    assert (metric(table, "auc")["value"] < every - 0.02).all()
+
+
+def test_by_window_names_a_group_or_column_that_collides():
+    """`by` with a name of the table, and `default` twice, are told in one sentence."""
+    log = portfolio(1, months=1)
+    for name in ("metric", "window_start", "predictions", "default"):
+        with pytest.raises(ValueError, match=f"by holds '{name}'"):
+            by_window(log.assign(**{name: log["default"]}), seed=1, by=(name,))
+    with pytest.raises(ValueError, match="log has 2 columns 'default'"):
+        by_window(pd.concat([log, log[["default"]]], axis="columns"), seed=1)
 
 
 def test_an_empty_log_and_one_class_have_their_columns():
