@@ -13,14 +13,14 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mlops_helpers import tables
-from mlops_helpers.log_rows import Rows, checked
+from mlops_helpers.log_rows import Rows, checked, required
 from mlops_helpers.sql_frames import Utc
 from mlops_helpers.tables import outcomes, predictions
 
 __all__ = ["OutcomeReceipt", "checked_outcomes", "record"]
 
 _COLUMNS = [column.name for column in outcomes.columns]
-_NAMED = 10  # unknown ids that a receipt names
+_NAMED = 10  # ids that a receipt names of each kind
 
 _arrived = sa.Table(
     "arrived_outcomes",
@@ -40,7 +40,7 @@ class OutcomeReceipt:
 
     stored: new. repeated: already there, the same. unknown: no such prediction, not stored.
     contradicting: another label or another date than the one stored first, which stays.
-    unknown_ids: the first ten of the unknown, in the order in which they came; two
+    unknown_ids, contradicting_ids: the first ten of each, in the order in which they came; two
         receipts are equal if their counts are.
     """
 
@@ -49,10 +49,12 @@ class OutcomeReceipt:
     unknown: int
     contradicting: int
     unknown_ids: tuple[str, ...] = field(default=(), compare=False)
+    contradicting_ids: tuple[str, ...] = field(default=(), compare=False)
 
 
 def checked_outcomes(frame: pd.DataFrame) -> Rows:
     """The outcomes in a frame as rows; other columns are ignored. Raises `ValueError`."""
+    required(frame, "outcomes")
     absent = [name for name in _COLUMNS if name not in frame.columns]
     if absent:
         raise ValueError(f"outcomes lack the columns {absent}; they need {_COLUMNS}")
@@ -73,20 +75,18 @@ def record(connection: sa.Connection, rows: Rows) -> OutcomeReceipt:
     connection.execute(sa.update(_arrived).values(scored_at=mine))
     _refuse_early(connection)
     known = _arrived.c.scored_at.is_not(None)
-    unknown = _count(connection, ~known)
-    named = sa.select(_arrived.c.prediction_id).where(~known).order_by(_arrived.c.place)
-    names = tuple(connection.scalars(named.limit(_NAMED)))
+    unknown, strangers = _count(connection, ~known), _first(connection, ~known)
     stored = _insert(connection)
-    contradicting = _count(
-        connection,
+    other = (
         known,
         outcomes.c.prediction_id == _arrived.c.prediction_id,
         (outcomes.c["default"] != _arrived.c["default"])
         | (outcomes.c.outcome_at != _arrived.c.outcome_at),
     )
+    contradicting, contradicted = _count(connection, *other), _first(connection, *other)
     _arrived.drop(connection)
     repeated = len(rows) - stored - unknown - contradicting
-    return OutcomeReceipt(stored, repeated, unknown, contradicting, names)
+    return OutcomeReceipt(stored, repeated, unknown, contradicting, strangers, contradicted)
 
 
 def _insert(connection: sa.Connection) -> int:
@@ -103,11 +103,15 @@ def _refuse_early(connection: sa.Connection) -> None:
     early = _arrived.c.outcome_at < _arrived.c.scored_at
     count = _count(connection, early)
     if count:
-        first = sa.select(_arrived.c.prediction_id).where(early).order_by(_arrived.c.place).limit(1)
         raise ValueError(
             f"outcome_at is before scored_at in {count} rows; an outcome comes after its "
-            f"prediction; first of them: {connection.scalar(first)}"
+            f"prediction; first of them: {_first(connection, early)[0]}"
         )
+
+
+def _first(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> tuple[str, ...]:
+    query = sa.select(_arrived.c.prediction_id).where(*conditions).order_by(_arrived.c.place)
+    return tuple(connection.scalars(query.limit(_NAMED)))
 
 
 def _count(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> int:

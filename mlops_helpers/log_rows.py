@@ -6,7 +6,9 @@ may hold is written beside it in `tables`, as `info`: `low`, `high` or `allowed`
 
 from __future__ import annotations
 
+import numbers
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +19,17 @@ import sqlalchemy as sa
 
 from mlops_helpers.sql_frames import Utc
 
-__all__ = ["Rows", "checked"]
+__all__ = ["Rows", "checked", "required", "searched"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_KEY = 1000  # bytes: two of them fit into a row of PostgreSQL's index
 _EXACT = 2**53  # from here on a double does not hold every whole number
 _FIRST, _LAST = pd.Timestamp(1, 1, 1), pd.Timestamp(9999, 12, 31, 23, 59, 59, 999_999)
 _PLAIN = ("string", "empty", "integer", "floating", "boolean", "mixed-integer-float")
+_AS_TEXT = ("string", "empty", "integer")
+_WITHOUT_TEXT = ("empty", "integer", "floating", "boolean", "mixed-integer-float")
+# float() takes more: "1_000", digits of other scripts
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _WHOLE = np.iinfo("int32")  # what an integer column holds on PostgreSQL
 
 
@@ -56,14 +62,31 @@ class Rows:
         return [dict(zip(self.columns, row, strict=True)) for row in values]
 
 
+def required(frame: object, what: str) -> None:
+    """Raise `TypeError` for what is no frame."""
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"{what} came as {type(frame).__name__}; must be a DataFrame")
+
+
+def searched(name: str, value: object) -> str:
+    """A text to look for. Raises `ValueError` for what no stored text can be."""
+    if not isinstance(value, str) or "\0" in value or _SURROGATE.search(value):
+        raise ValueError(
+            f"{name} == {value!r}; must be a text that UTF-8 can write, without the character zero"
+        )
+    return value
+
+
 def checked(frame: pd.DataFrame, table: sa.Table) -> Rows:
     """The frame as rows for `table`: aware times as microseconds, missing values as None.
 
-    Text columns take numbers as text; a column with a default may be left out. Raises `ValueError`
-    naming every column that is missing, unknown or there twice; or else every column with times
-    without a zone, infinite numbers, missing or blank values that must be known, or values beyond
-    their rule, each with the first of them, how many rows there are, and the first row's key.
+    Text columns take whole numbers as text, for an id of digits is the same id; a column with a
+    default may be left out. Raises `TypeError` for what is no frame, and `ValueError` naming every
+    column that is missing, unknown or there twice; or else every column with times without a zone,
+    infinite numbers, missing or blank values that must be known, or values beyond their rule, each
+    with the first of them, how many rows there are, and the first row's key.
     """
+    required(frame, table.name)
     defaults = {c.name: c.server_default.arg for c in table.columns if c.server_default}
     frame = frame.assign(**{c: v for c, v in defaults.items() if c not in frame.columns})
     names = [column.name for column in table.columns]
@@ -125,7 +148,7 @@ class _Column:
             value = value.item() if isinstance(value, np.generic) else value
             self.faults.append(
                 f"{self.name} == {value!r} in {int(wrong.sum())} rows; "
-                f"must be {rule}; first of them: {self.key.iloc[row]}"
+                f"must be {rule}; first of them: {self.key.iloc[row]!s:.100}"
             )
 
     def times(self, series: pd.Series) -> np.ndarray:
@@ -169,6 +192,10 @@ class _Column:
             return self.values
         if series.dtype == object:  # in which nothing has more words than a float's NaN
             series = series.where(~self.gone, np.nan)
+        if series.dtype.kind == "O" and pd.api.types.infer_dtype(series) not in _WITHOUT_TEXT:
+            self.refuse(series.map(_is_no_number).to_numpy(bool), series, "a number")
+            if self.faults:
+                return self.values
         try:
             numbers = series.astype("float64").to_numpy()
         except (TypeError, ValueError, OverflowError):
@@ -193,6 +220,16 @@ class _Column:
         self.refuse(~((numbers >= low) & (numbers <= high)), numbers, told)
         return numbers
 
+    def untold(self, series: pd.Series) -> bool:
+        """Refuse what would become a text by somebody's rule: 1.0, True, a time, a list."""
+        rule = "a text or a whole number; write it as the text that is meant"
+        if series.dtype == object:
+            if pd.api.types.infer_dtype(series, skipna=True) not in _AS_TEXT:
+                self.refuse(~series.map(_is_told).to_numpy(bool), series, rule)
+        elif not pd.api.types.is_string_dtype(series.dtype) and series.dtype.kind not in "iu":
+            self.refuse(~self.gone, series, rule)
+        return bool(self.faults)
+
     def foreign(self, series: pd.Series, rule: str) -> bool:
         """Refuse bytes, lists, records and complex numbers, which would become something else."""
         if pd.api.types.is_complex_dtype(series.dtype):
@@ -202,7 +239,7 @@ class _Column:
         return bool(self.faults)
 
     def texts(self, series: pd.Series) -> np.ndarray:
-        if self.foreign(series, "a text"):
+        if self.untold(series):
             return self.values
         try:
             series = series.astype("str")  # an id of digits is the same id as a text
@@ -229,6 +266,15 @@ class _Column:
 def _plain(value: object) -> object:
     """Python's own number: NumPy compares a large whole one as if it were a double."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _is_no_number(cell: object) -> bool:
+    return isinstance(cell, str) and not _NUMBER.fullmatch(cell)
+
+
+def _is_told(cell: object) -> bool:
+    whole = isinstance(cell, numbers.Integral) and not isinstance(cell, bool)
+    return whole or isinstance(cell, str | uuid.UUID)
 
 
 def _is_foreign(cell: object) -> bool:

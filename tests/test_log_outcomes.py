@@ -34,6 +34,21 @@ def test_the_first_unknown_ids_are_named(log, rows):
     assert log.record_outcomes(outcomes_of(rows)).unknown_ids == ()
 
 
+def test_the_first_contradicting_ids_are_named(log, rows):
+    """Another label or another date: the first ten in the order in which they came."""
+    log.append(rows)
+    log.record_outcomes(outcomes_of(rows.head(50)))
+    other = outcomes_of(rows.head(30), default=1).iloc[::-1]
+    moved = outcomes_of(rows.iloc[30:31])
+    moved["outcome_at"] += pd.Timedelta(days=1)
+    receipt = log.record_outcomes(pd.concat([moved, outcomes_of(rows.iloc[40:60]), other]))
+    assert receipt == OutcomeReceipt(stored=10, repeated=10, unknown=0, contradicting=31)
+    named = [*moved["prediction_id"], *other["prediction_id"]]
+    assert receipt.contradicting_ids == tuple(named[:10])
+    assert receipt.unknown_ids == ()
+    assert log.record_outcomes(outcomes_of(rows)).contradicting_ids == ()
+
+
 def test_an_unknown_outcome_is_stored_once_its_prediction_is_there(log, rows):
     """Nothing is kept of an unknown one: it is sent again after its prediction."""
     log.append(rows.head(10))
@@ -76,6 +91,8 @@ def test_columns_that_are_missing_are_named(log):
     """The three that an outcome needs; others are ignored."""
     with pytest.raises(ValueError, match=r"outcomes lack the columns \['outcome_at'\]"):
         log.record_outcomes(pd.DataFrame({"prediction_id": ["a"], "default": [1]}))
+    with pytest.raises(TypeError, match="outcomes came as list; must be a DataFrame"):
+        log.record_outcomes([])
 
 
 def test_many_outcomes_are_a_few_questions(log):

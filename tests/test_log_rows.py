@@ -1,11 +1,13 @@
 """A frame is checked column by column, every fault is told at once, and rows are Python's own."""
 
+import uuid
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from mlops_helpers import tables
-from mlops_helpers.log_rows import Rows, checked
+from mlops_helpers.log_rows import Rows, checked, searched
 from mlops_helpers.tables import metrics, outcomes, predictions
 from tests.logged import outcomes_of, two_months
 
@@ -56,6 +58,80 @@ def test_what_cannot_be_stored_is_named(rows, change, said):
     with pytest.raises(ValueError, match=said):
         checked(rows.assign(**{c: pd.Series([v] * 200, dtype=_kind(v)) for c, v in change.items()}),
                 predictions)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        (np.arange(200.0), "0.0"),
+        ([1e22] * 200, "1e\\+22"),
+        ([True] * 200, "True"),
+        (pd.array([True] * 200, dtype="boolean"), "True"),
+        (pd.Timestamp("2024-01-01", tz="UTC"), "Timestamp"),
+        (pd.Timedelta(days=1), "Timedelta"),
+        (pd.Series(["a", 7, 7.0] + ["b"] * 197, dtype=object), r"7\.0 in 1 rows"),
+        (pd.Series(["a", np.float64(2)] + ["b"] * 198, dtype=object), r"2\.0 in 1 rows"),
+        (pd.Series([1, True] + [2] * 198, dtype=object), "True in 1 rows"),
+        (pd.Series([np.True_, "a"] + ["b"] * 198, dtype=object), "True in 1 rows"),
+        (pd.Categorical([1.0, 2.0] * 100), "1.0"),
+        (pd.Series([pd.Timestamp("2024-01-01").date()] * 200), "date"),
+        (pd.Series([b"a"] * 200), "b'a'"),
+    ],
+    ids=range(13),
+)
+@pytest.mark.parametrize("column", ["prediction_id", "variant"])
+def test_a_text_is_not_made_of_what_has_several_texts(rows, column, values, first):
+    """A float, a boolean or a time is refused by name: which text it becomes is anybody's guess."""
+    with pytest.raises(ValueError, match=f"{column} == .*{first}.*must be a text or a whole numb"):
+        checked(rows.assign(**{column: values}), predictions)
+
+
+def test_texts_and_whole_numbers_are_ids(rows):
+    """Of every integer type, and a UUID: the text is the one that everybody writes."""
+    for given, expected in (
+        (np.arange(200), "7"),
+        (np.arange(200, dtype="uint8"), "7"),
+        (pd.array(np.arange(200), dtype="Int64"), "7"),
+        (pd.Series(list(range(200)), dtype=object), "7"),
+        (pd.Series(["a", *range(1, 200)], dtype=object), "7"),
+        (pd.Categorical(range(200)), "7"),
+        ([10**25 + number for number in range(200)], "10000000000000000000000007"),
+        ([uuid.UUID(int=number) for number in range(200)], str(uuid.UUID(int=7))),
+    ):
+        found = checked(rows.assign(prediction_id=given), predictions)
+        assert found.columns["prediction_id"][7] == expected
+
+
+@pytest.mark.parametrize("column", ["age", "model_version"])
+@pytest.mark.parametrize("kind", ["str", object])
+@pytest.mark.parametrize("text", ["1_000", "\u0661\u0662", "1,5", "0x10", " 1", "nan", "inf", ""])
+def test_a_text_that_is_no_plain_decimal_is_no_number(rows, column, kind, text):
+    """Whatever float() makes of it: the value in the message is the one that was given."""
+    values = pd.Series(["1.0"] * 199 + [text], dtype=kind)
+    with pytest.raises(ValueError, match=f"{column} == '{text}' in 1 rows; must be a number"):
+        checked(rows.assign(**{column: values}), predictions)
+
+
+def test_plain_decimals_are_numbers(rows):
+    """As a file of values writes them."""
+    texts = ["1", "-1.5", "+2.", ".25", "1e3", "2.5E-1"]
+    values = pd.Series(texts + [None] * 194, dtype="str")
+    found = checked(rows.assign(age=values), predictions).columns["age"].tolist()
+    assert found[:7] == [1.0, -1.5, 2.0, 0.25, 1000.0, 0.25, None]
+
+
+def test_what_is_no_frame_is_refused():
+    """By its type, in words of our own."""
+    with pytest.raises(TypeError, match="predictions came as NoneType; must be a DataFrame"):
+        checked(None, predictions)
+
+
+@pytest.mark.parametrize("value", ["a\0", "a\ud800", 5, None])
+def test_what_no_stored_text_can_be_is_not_searched_for(value):
+    """A filter is a text that could have been stored."""
+    with pytest.raises(ValueError, match=r"experiment == .*; must be a text that UTF-8 can write"):
+        searched("experiment", value)
+    assert searched("experiment", "é") == "é"
 
 
 def _kind(value):
