@@ -68,11 +68,15 @@ def score(
     An application is approved when its probability of default is below `cutoff`. `scored_at`
     (aware; one time or one for each row) defaults to `applied_at`: scored on arrival. `latency_ms`
     is measured by the caller: one value or one for each row; without it the column is missing.
-    Raises `ValueError` for a cut-off outside [0, 1], missing columns, naive times and
-    probabilities that are not.
+    What comes for each row is taken in the order of the rows, whatever its index.
+    Raises `ValueError` for a cut-off outside [0, 1], a model version that is no whole number,
+    missing columns, too few or too many times, latencies or probabilities, times that are naive,
+    missing or finer than a microsecond, and probabilities that are not.
     """
     if not 0.0 <= cutoff <= 1.0:
         raise ValueError(f"cutoff == {cutoff}, must be within [0, 1]: a probability of default")
+    if int(model_version) != model_version:
+        raise ValueError(f"model_version == {model_version}; must be a whole number")
     needed = ("application_id", *(("applied_at",) if scored_at is None else ()), *FEATURES)
     missing = [column for column in needed if column not in applications.columns]
     if missing:
@@ -80,7 +84,9 @@ def score(
     frame = applications.reset_index(drop=True)
     probability = _probabilities(model, frame)
     ids = [prediction_id(a, model_version, experiment) for a in frame["application_id"]]
-    latency = np.nan if latency_ms is None else np.asarray(latency_ms, dtype=np.float64)
+    latency = np.asarray(np.nan if latency_ms is None else latency_ms, dtype=np.float64)
+    if latency.ndim:
+        _one_each("latency_ms", len(latency), len(frame))
     head = pd.DataFrame(
         {
             "prediction_id": pd.Series(ids, dtype="str"),
@@ -93,7 +99,7 @@ def score(
             ),
             "experiment": pd.Series(experiment, index=frame.index, dtype="str"),
             "variant": pd.Series(variant, index=frame.index, dtype="str"),
-            "latency_ms": pd.Series(latency, index=frame.index, dtype="float64"),
+            "latency_ms": np.broadcast_to(latency, len(frame)).copy(),
         }
     )
     return pd.concat([head, frame[list(FEATURES)]], axis=1)
@@ -104,7 +110,13 @@ def _probabilities(model: Classifier, frame: pd.DataFrame) -> np.ndarray:
         return np.empty(0)
     with one_thread():
         given = model.predict_proba(frame[list(FEATURES)])
-    probability = np.asarray(given, dtype=np.float64)[:, 1]
+    both = np.asarray(given, dtype=np.float64)
+    if both.shape != (len(frame), 2):
+        raise ValueError(
+            f"the model's predict_proba gave an array of shape {both.shape} for {len(frame)} "
+            f"applications; must be {(len(frame), 2)}: check the stored model"
+        )
+    probability = both[:, 1]
     bad = ~((probability >= 0.0) & (probability <= 1.0))
     if bad.any():
         first = frame["application_id"].iloc[int(np.argmax(bad))]
@@ -115,11 +127,27 @@ def _probabilities(model: Classifier, frame: pd.DataFrame) -> np.ndarray:
     return probability
 
 
+def _one_each(name: str, given: int, n: int) -> None:
+    if given != n:
+        raise ValueError(f"{name} has {given} values for {n} applications; give one for each")
+
+
 def _utc(times: pd.Timestamp | pd.Series, n: int) -> pd.Series:
     if isinstance(times, pd.Series):
         series = times.reset_index(drop=True)
+        _one_each("scored_at", len(series), n)
     else:
         series = pd.Series([pd.Timestamp(times)] * n, dtype=None if n else "datetime64[us, UTC]")
+    if series.isna().any():
+        raise ValueError(
+            f"scored_at is missing in {series.isna().sum()} rows, first in row "
+            f"{series.isna().argmax()}; a prediction is made at a time that is known"
+        )
     if not isinstance(series.dtype, pd.DatetimeTZDtype):
         raise ValueError("scored_at has no time zone; localise it to where it was measured")
+    if (series.dt.nanosecond != 0).any():
+        raise ValueError(
+            "scored_at has times finer than a microsecond, which no log stores; .dt.floor('us') "
+            "cuts them"
+        )
     return series.dt.tz_convert("UTC").dt.as_unit("us")
