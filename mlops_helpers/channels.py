@@ -10,6 +10,8 @@ repeat: the IETF draft "The Idempotency-Key HTTP Header Field".
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -133,7 +135,8 @@ class MailChannel:
         try:
             # A name of its own for the greeting: smtplib would ask the DNS, which may hang.
             own = self.sender.rpartition("@")[2]
-            with smtplib.SMTP(self.host, self.port, own, timeout=self.timeout) as server:
+            server = smtplib.SMTP(self.host, self.port, own, timeout=self.timeout)
+            with contextlib.closing(server):
                 if self.starttls:
                     server.starttls(context=ssl.create_default_context(cafile=self.ca_file))
                 if self.username:
@@ -141,9 +144,15 @@ class MailChannel:
                 refused = server.send_message(
                     self.mail(message), from_addr=self.sender, to_addrs=list(self.recipients)
                 )
+                # The mail is the server's now, whatever it says to a goodbye.
+                with contextlib.suppress(smtplib.SMTPException, OSError):
+                    server.quit()
         except smtplib.SMTPRecipientsRefused as error:
             told = self._refusals(error.recipients)
             raise ChannelError(f"{where} refused every recipient: {told}") from None
+        except smtplib.SMTPAuthenticationError as error:
+            told = "the login was refused (what else it says may repeat the login)"
+            raise ChannelError(f"{where} answered {error.smtp_code}: {told}") from None
         except smtplib.SMTPResponseException as error:
             told = self._without_secrets(error.smtp_error)
             raise ChannelError(f"{where} answered {error.smtp_code}: {told}") from None
@@ -176,9 +185,16 @@ class MailChannel:
 
     def _without_secrets(self, told: bytes | str) -> str:
         text = told.decode(errors="replace") if isinstance(told, bytes) else told
-        if self.password:
-            text = text.replace(self.password, "***")
+        if self.password and any(form in "".join(text.split()) for form in self._forms()):
+            return "its words are left out: they repeat the login"
         return " ".join(text.split())[:_TOLD]
+
+    def _forms(self) -> list[str]:
+        """The password as SMTP sends it: plain, LOGIN's base64, PLAIN's with the user before it."""
+        login = f"\0{self.username}\0{self.password}"
+        sent = (self.password, self.username + login, login)
+        encoded = [base64.b64encode(text.encode()).decode().rstrip("=") for text in sent]
+        return ["".join(self.password.split()), *encoded]
 
 
 @dataclass(frozen=True)

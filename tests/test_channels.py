@@ -1,5 +1,7 @@
 """A channel sends a message once, in bounded time, or says why not without giving a secret away."""
 
+import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -141,7 +143,7 @@ def test_encrypted_and_logged_in(tmp_path):
         known = {"starttls": True, "ca_file": str(ours), "username": "robot"}
         mail_to(server.port, **known, password="right").send(message())
         assert len(server.mails) == 1
-        with pytest.raises(ChannelError, match="answered 535") as caught:
+        with pytest.raises(ChannelError, match="answered 535: the login was refused") as caught:
             mail_to(server.port, **known, password="wr0ng-secret").send(message())
         assert "wr0ng-secret" not in str(caught.value)
         assert caught.value.__cause__ is None
@@ -286,3 +288,66 @@ def test_a_webhook_that_talks_no_http():
     with listening, pytest.raises(ChannelError, match="did not answer: BadStatusLine"):
         WebhookChannel(f"http://127.0.0.1:{port}/", timeout=5).send(message())
     thread.join()
+
+
+@contextlib.contextmanager
+def scripted(**answers):
+    """A mail server that says to a command (in capitals) what it is told to, else 250."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    talk = {"DATA": "354 go on", "QUIT": "221 bye"} | answers
+
+    def serve():
+        connection = listening.accept()[0]
+        with connection, connection.makefile("rb") as lines:
+            connection.sendall(b"220 here\r\n")
+            within = False
+            for line in lines:
+                if within and line != b".\r\n":
+                    continue
+                word = "." if within else line.split()[0].decode().upper().rstrip()
+                word = f"RCPT {line.split(b'<')[1][:3].decode()}" if word == "RCPT" else word
+                within = word == "DATA"
+                answer = talk.get(word, "250 fine")
+                if answer is None:
+                    return
+                connection.sendall(f"{answer}\r\n".encode())
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with listening:
+        yield listening.getsockname()[1]
+    thread.join(30)
+
+
+@pytest.mark.parametrize("goodbye", ["421 busy", "500 what?", None])
+def test_a_mail_that_was_taken_is_sent_whatever_follows(goodbye):
+    """An odd answer to QUIT, or none: the mail is the server's already, and not sent again."""
+    with scripted(QUIT=goodbye) as port:
+        mail_to(port).send(message())
+
+
+@pytest.mark.parametrize("goodbye", ["421 busy", "500 what?", None])
+def test_an_odd_goodbye_hides_no_refusal(goodbye):
+    """Who was refused is told, also when the server ends oddly."""
+    with (
+        scripted(**{"RCPT bob": "550 no such person", "QUIT": goodbye}) as port,
+        pytest.raises(PartlySentError, match="refused bob"),
+    ):
+        mail_to(port).send(message())
+    with (
+        scripted(**{".": "554 spam", "QUIT": goodbye}) as port,
+        pytest.raises(ChannelError, match="answered 554: spam"),
+    ):
+        mail_to(port).send(message())
+
+
+def test_a_login_that_comes_back_encoded_is_not_repeated():
+    """Plain, as LOGIN sends it, as PLAIN does, wrapped over lines: the words are left out."""
+    mail = mail_to(25, starttls=True, username="robot", password="hunter2 of mine")
+    for sent in ("hunter2 of mine", "\0robot\0hunter2 of mine", "robot\0robot\0hunter2 of mine"):
+        encoded = base64.b64encode(sent.encode()).decode()
+        for told in (sent, f"cannot use {encoded}", f"no {encoded[:9]}\r\n {encoded[9:]}"):
+            assert mail._without_secrets(told.encode()) == (
+                "its words are left out: they repeat the login"
+            )
+    assert mail._without_secrets(b"451 try later") == "451 try later"
