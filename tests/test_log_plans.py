@@ -1,10 +1,18 @@
 """The plan of an experiment is written once; its results join it."""
 
-import numpy as np
-import pytest
+import datetime
+import threading
+import time
 
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from mlops_helpers import log_plans, log_store
 from mlops_helpers.predictions import PredictionLog
 from tests.logged import FEBRUARY, JANUARY
+from tests.servers import empty_schema
 
 
 @pytest.fixture
@@ -54,3 +62,71 @@ def test_results_join_the_plan_and_a_run_may_be_repeated(log):
     assert log.experiments() == [decided]
     log.save_experiment({**plan, "conclusion": "deploy"})
     assert log.experiments() == [{**decided, "conclusion": "deploy"}]
+
+
+def test_the_same_instant_is_the_same_plan(log):
+    """In another zone, and as Python's own time: kept in UTC, and no change of the plan."""
+    log.save_experiment({"name": "first", "looks": [JANUARY, FEBRUARY]})
+    zoned = [when.tz_convert("Europe/Berlin") for when in (JANUARY, FEBRUARY)]
+    log.save_experiment({"name": "first", "looks": zoned})
+    log.save_experiment({"name": "first", "looks": [when.to_pydatetime() for when in zoned]})
+    assert log.experiments() == [
+        {"name": "first", "looks": [JANUARY.isoformat(), FEBRUARY.isoformat()]}
+    ]
+
+
+@pytest.mark.parametrize(
+    "when", [pd.Timestamp("2024-01-01"), datetime.datetime(2024, 1, 1), pd.NaT]
+)
+def test_a_time_without_a_zone_is_no_plan(log, when):
+    """Refused by the field's name, wherever in it the time is; nothing is stored."""
+    with pytest.raises(ValueError, match=r"record\['looks'\]: .* has no time zone"):
+        log.save_experiment({"name": "first", "looks": {"last": [JANUARY, when]}})
+    assert log.experiments() == []
+
+
+def test_a_number_that_is_none_is_the_same_when_it_is_repeated(log):
+    """NaN differs from itself; what is written down does not."""
+    for _ in range(2):
+        log.save_experiment({"name": "first", "arms": [{"lift": np.nan}]})
+    with pytest.raises(ValueError, match="arms is "):
+        log.save_experiment({"name": "first", "arms": [{"lift": 0.0}]})
+
+
+@pytest.mark.parametrize("name", ["a\0b", "é" * 501, "a\ud800"])
+def test_a_name_that_a_database_cannot_hold_is_refused(log, name):
+    """On every database in the same words, which do not repeat a page of them."""
+    with pytest.raises(ValueError, match="experiments: name == ") as caught:
+        log.save_experiment({"name": name, "n": 3})
+    assert len(str(caught.value)) < 300
+    log.save_experiment({"name": "é" * 500, "n": 3})
+
+
+def test_two_results_at_once_are_both_kept(postgres_url):
+    """The second waits until the first is stored, and adds its own to it."""
+    empty_schema(postgres_url)
+    with PredictionLog(postgres_url) as log:
+        log.save_experiment({"name": "first", "n": 3})
+        second = threading.Thread(
+            target=log.save_experiment, args=({"name": "first", "verdict": "deploy"},)
+        )
+        with log_store.writing(log._engine) as connection:
+            log_plans.save(connection, {"name": "first", "conclusion": "better"})
+            second.start()
+            wait_for_a_lock(log)
+        second.join()
+        assert log.experiments() == [
+            {"name": "first", "n": 3, "conclusion": "better", "verdict": "deploy"}
+        ]
+
+
+def wait_for_a_lock(log: PredictionLog) -> None:
+    """Return when some connection waits for another one's lock."""
+    waiting = sa.text("select count(*) from pg_locks where not granted")
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with log_store.reading(log._engine) as connection:
+            if connection.scalar(waiting):
+                return
+        time.sleep(0.01)
+    raise TimeoutError("nobody waits for a lock")
