@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlops_helpers.causes import CANNOT_TELL, NOTHING, WHAT_TO_DO
 from mlops_helpers.drift_statistics import FLOOR, psi
 from mlops_helpers.exercises.engine import Wrong, exercise, number
 
-READINGS = ("applicants changed", "the world changed", "a feed broke", "chance")
+READINGS = (*(cause for cause in WHAT_TO_DO if cause not in (NOTHING, CANNOT_TELL)), "chance")
+"""The four causes by the names of `causes.WHAT_TO_DO`, and what is none."""
+
+_RARE = (np.array([500_000, 499_999, 1]), np.array([400_000, 400_000, 200_000]))
+"""Counts whose last bin is below the floor in the first sample, without being empty."""
 
 
 @exercise(
@@ -34,6 +39,7 @@ def stability_index(answer: Callable[..., Any]) -> str:
         back = number(answer(moved, halves), "the index of [80, 20] and [50, 50]")
         many = number(answer(halves * 10_000, moved * 10_000), "the index of large samples")
         empty = answer(np.array([50, 50, 0]), np.array([0, 50, 50]))
+        rare = [answer(*pair) for pair in (_RARE, _RARE[::-1])]
     if abs(same) > 1e-9:
         raise Wrong(f"a sample compared with itself has not moved, and you find {same:.3f}")
     if abs(larger) > 1e-9:
@@ -66,6 +72,7 @@ def stability_index(answer: Callable[..., Any]) -> str:
             "an empty bin makes your index infinite or undefined; give shares a floor"
         ) from infinite
     _refuse_blind_to_empty(found)
+    _refuse_other_floors([found, *(number(index, "the index with a rare bin") for index in rare)])
     return "symmetric, blind to size, finite when a bin is empty, and never blind to that bin"
 
 
@@ -82,6 +89,23 @@ def _refuse_blind_to_empty(found: float) -> None:
             f"[50, 50, 0] and [0, 50, 50] give {expected:.3f} with the floor of the task "
             f"({FLOOR:g} of the sample), and you find {found:.3f}: which floor is yours?"
         )
+
+
+def _refuse_other_floors(found: list[float]) -> None:
+    """`found` are the indices of two bins that are empty, and of a rare bin in both directions."""
+    asked = [psi([50, 50, 0], [0, 50, 50]), psi(*_RARE), psi(*_RARE[::-1])]
+    if np.allclose(found, asked, rtol=0, atol=1e-6):
+        return
+    if max(abs(a - b) for a, b in zip(found[1:], asked[1:], strict=True)) > 0.01:
+        raise Wrong(
+            f"a bin with 1 row of 1,000,000 has a share below the floor of {FLOOR:g}, as an empty "
+            f"one has; from a share of 0.2 there you find {found[2]:.3f} instead of {asked[2]:.3f}"
+        )
+    raise Wrong(
+        f"[50, 50, 0] and [0, 50, 50] give {asked[0]:.5f} and you find {found[0]:.5f}: the shares "
+        "above the floor have changed as well (divided by a new sum?), and they were to stay "
+        "exactly as they are"
+    )
 
 
 @exercise(
@@ -128,12 +152,14 @@ def window_of_time(answer: Callable[..., Any]) -> str:
         "Expected defaults follow the applicants. Real ones follow the world as well.",
         "A change in everything at a month's turn and one in a single column at 03:00 differ.",
         "How many features were looked at before one of them was found suspicious?",
+        "A model gives an order of people and a level of risk. AUC sees the order alone; observed "
+        "against expected sees the level. Which of the two is wrong in B, and which in E?",
     ),
 )
 def meaning(answer: object) -> str:
-    """`answer` maps each of the signals A to D to one of `READINGS`."""
+    """`answer` maps each of the signals A to E to one of `READINGS`."""
     if not isinstance(answer, Mapping):
-        raise Wrong(f"your answer is a {type(answer).__name__}, must be a dict of A, B, C and D")
+        raise Wrong(f"your answer is a {type(answer).__name__}, must be a dict of A, B, C, D and E")
     lessons = {
         "A": (
             "applicants changed",
@@ -142,26 +168,38 @@ def meaning(answer: object) -> str:
         ),
         "B": (
             "the world changed",
-            "the same people with the same scores default twice as often: no input can show it",
+            "as many default as expected, but no longer those who were expected to: the order is "
+            "wrong, and neither the inputs nor the level show it",
         ),
         "C": (
-            "a feed broke",
+            "feed broke",
             "people do not change overnight in one column and nowhere else",
         ),
         "D": (
             "chance",
             "one of thirteen, on sixty rows, and another one next week: what does no drift give?",
         ),
+        "E": (
+            "label rate changed",
+            "the order is as good as it was, and the level is wrong by the same factor for "
+            "everybody",
+        ),
     }
     missing = sorted(set(lessons) - set(answer))
     if missing:
         raise Wrong(f"no reading for {', '.join(missing)}")
     for signal, (right, lesson) in lessons.items():
-        if answer[signal] not in READINGS:
-            raise Wrong(f"{signal}: {answer[signal]!r} is none of {READINGS}")
-        if answer[signal] != right:
-            raise Wrong(f"{signal} is not {answer[signal]!r}: {lesson}")
-    return "four signals, four causes, and only one of them calls for a new model at once"
+        given = answer[signal]
+        reading = "feed broke" if given == "a feed broke" else given
+        if not isinstance(reading, str) or reading not in READINGS:
+            raise Wrong(f"{signal}: {given!r} is none of {READINGS}")
+        if reading != right:
+            raise Wrong(f"{signal} is not {given!r}: {lesson}")
+    return (
+        "each asks for something else: leave the model and look at who applies (A), retrain "
+        "as soon as enough new outcomes are in (B), repair the feed and score again (C), do "
+        "nothing (D), recalibrate the level (E)"
+    )
 
 
 def _rows(frame: object) -> list[str]:

@@ -1,11 +1,20 @@
 """Exercise 3.6: the solution passes, the stub is a stub, hasty and sleepy rules are told apart."""
 
+import itertools
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from mlops_helpers.alerts import Rule, evaluate_rules
-from mlops_helpers.exercises.e03_calm_rule import SHIFT, WEEKS, first_alert, weekly_index
+from mlops_helpers.exercises.e03_calm_rule import (
+    SHIFT,
+    WEEKS,
+    WITHIN,
+    chance_of_alert,
+    weekly_index,
+)
 from mlops_helpers.exercises.engine import judge
 from tests.exercises.battery import Proof, prove
 
@@ -25,6 +34,16 @@ def rule(limit, patience, direction="above", over="zero"):
     return Rule("calm", "psi", limit, direction, "medium", patience=patience, over=over)
 
 
+def first_alert(breached, patience):
+    """The week, counted from 1, in which each year's first alert opens; NaN in a year without."""
+    first = np.full(len(breached), np.nan)
+    run = np.zeros(len(breached), dtype=np.int64)
+    for week in range(breached.shape[1]):
+        run = np.where(breached[:, week], run + 1, 0)
+        first[(run >= patience) & np.isnan(first)] = week + 1
+    return first
+
+
 PROOFS = (
     Proof(
         "3.6",
@@ -35,6 +54,8 @@ PROOFS = (
             "hasty and low": fields(0.05, 1),
             "low": fields(0.04, 3),
             "two weeks, low": fields(0.06, 2),
+            "two weeks, nearly": fields(0.085, 2),
+            "two weeks, more nearly": fields(0.09, 2),
             "two weeks, high": fields(0.15, 2),
             "three weeks, high": fields(0.1, 3),
             "six weeks, high": fields(0.07, 6),
@@ -103,6 +124,34 @@ def test_years_go_as_the_alerts_of_the_course_do():
             if len(evaluate_rules([patient], rows, when=end))
         ]
         assert (opened[0] if opened else None) == (None if np.isnan(expected) else expected)
+
+
+@pytest.mark.parametrize("answer", [rule(0.06, 3), rule(0.09, 2), rule(0.04, 2, over="null")])
+def test_exact_shares_are_those_of_simulated_years(answer):
+    """The chain of weeks agrees with 20,000 drawn years, in quiet and with the shift."""
+    level = 9 * (1 / 300 + 1 / 5_000) if answer.over == "null" else 0.0
+    for shift, weeks in ((0.0, WEEKS), (SHIFT, WITHIN)):
+        years = weekly_index(seed=8, years=20_000, shift=shift)[:, :weeks]
+        drawn = np.isfinite(first_alert(years - level > answer.limit, answer.patience)).mean()
+        exact = chance_of_alert(answer, weeks=weeks, shift=shift)
+        assert drawn == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000))
+
+
+def test_a_patience_beyond_the_year_never_alerts():
+    """Also a silly one, without a list of that length."""
+    assert chance_of_alert(rule(0.01, 10**12), weeks=WEEKS) == 0.0
+
+
+def test_verdict_and_figures_agree_along_the_edge():
+    """No rule is right above 5.0 % or below 90.0 %, as shown, and none is wrong within both."""
+    verdicts = set()
+    for patience, limit in itertools.product((2, 3, 4, 5), np.arange(0.04, 0.1, 0.0025)):
+        verdict = judge("3.6", fields(float(limit), patience))
+        shown = [float(x) for x in re.findall(r"([0-9.]+)% of the (?:quiet )?years", str(verdict))]
+        noticed, false = sorted(shown, reverse=True)
+        assert (verdict.status == "right") == (false <= 5.0 and noticed >= 90.0), verdict
+        verdicts.add(verdict.status)
+    assert verdicts == {"right", "wrong"}
 
 
 def test_quiet_weeks_have_the_level_that_chance_explains():
