@@ -6,12 +6,14 @@ reached the age; younger cells are missing and marked. To divide the defaults se
 loans, or by those that had the time, bends the curve at its young end in either direction.
 
 Where the date of a default is not in the data but a fixed delay stands for it (the public file of
-LendingClub says how a loan ended, not when), there is no curve, only its last point. The table
-says so (`timing` is "assumed") and states no age below that delay.
+LendingClub says how a loan ended, not when), there is no curve, only its end: the share of all
+defaults, whenever they came. The table says so (`timing` is "assumed") and states that one share
+at the assumed age alone: below it nobody knows, and beyond it nothing is left to happen.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -19,7 +21,13 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-from mlops_helpers.performance_windows import moment_of, refuse, spans, utc
+from mlops_helpers.performance_windows import (
+    moment_of,
+    refuse,
+    refuse_twice,
+    spans,
+    utc,
+)
 
 __all__ = ["COLUMNS", "default_timing", "vintage_curves"]
 
@@ -34,7 +42,8 @@ COLUMNS = (
     "complete",
     "timing",
 )
-Timing = Literal["recorded", "assumed"]
+Timing = Literal["recorded", "assumed", "unknown"]
+_CELL = ["months_on_book", "n", "defaults", "complete"]
 _SAME_AGE = pd.Timedelta(days=3)  # half a year is 181 to 184 days
 
 
@@ -44,36 +53,49 @@ def vintage_curves(
     as_of: pd.Timestamp,
     freq: str = "QS",
     months: int | Sequence[int] = 12,
-    timing: Timing | None = None,
+    timing: Literal["recorded", "assumed"] | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
     """The share of each vintage that has defaulted by each age, with Wilson's limits.
 
     `loans` holds `applied_at` and `defaulted_at` (with a zone; missing: not defaulted, as far as is
-    known) and, to be checked against it, `default` if there is one. Loans applied for after `as_of`
-    are left out. `freq` divides `applied_at` ("QS": quarters); `months` are the ages in whole
-    calendar months, or the greatest of 0, 1, 2, …. Returns `COLUMNS`, a row for each vintage with
-    loans and each age: `vintage` is its start, `n` its loans; `share`, `defaults` and limits are
-    missing unless the cell is `complete`: the vintage is closed and all of its loans had reached
-    the age by `as_of`. So a curve never falls.
+    known) and, to be checked against it, `default` if there is one. The loans are seen as they were
+    at `as_of`: those applied for later are left out, and who defaults later has not defaulted, also
+    where `timing` is decided. `freq` divides `applied_at` ("QS": quarters); `months` are the ages
+    in whole calendar months, or the greatest of 0, 1, 2, …. Returns `COLUMNS`, a row for each
+    vintage with loans and each age: `vintage` is its start, `n` its loans; `share`, `defaults` and
+    limits are missing unless the cell is `complete`: the vintage is closed and all of its loans had
+    reached the age by `as_of`. So a curve never falls.
 
-    `timing` is what `default_timing` says of the dates, unless given. "assumed": ages below the
-    delay are not complete, since nobody knows who had defaulted by then. Raises `ValueError` naming
-    the column or value for missing columns, naive times, defaults before their application or
-    without a date, and ages below 0.
+    `timing` is what `default_timing` says of the dates known at `as_of`, unless given. "assumed":
+    every vintage has one point, at the assumed age in whole months (182 days: 6, 365 days: 12; its
+    row is added if `months` lacks it), once that age is over for all of its loans. Its share is the
+    final one, of the loans that defaulted at whatever age: it is no share defaulted by that age,
+    and no curve may be drawn through it. All other ages are not complete. "unknown": nobody had
+    defaulted by `as_of`, so that nobody can tell which of the two it is, and no cell is complete;
+    pass "recorded" if the dates are real, and the shares so far are 0.
+
+    Raises `ValueError` naming the column or value for columns that are missing or there twice,
+    naive times, defaults before their application or without a date, and ages below 0.
     """
-    moment, ages, frame = moment_of(as_of), _ages(months), _checked(loans)
+    moment, ages = moment_of(as_of), _ages(months)
     if timing not in (None, "recorded", "assumed"):
         raise ValueError(f"timing is {timing!r}, must be 'recorded', 'assumed' or None.")
-    timing = default_timing(frame) if timing is None else timing
-    assumed = timing == "assumed" and frame["defaulted_at"].notna().any()
-    frame = frame[frame["applied_at"] <= moment].sort_values("applied_at", kind="stable")
-    delay = (frame["defaulted_at"] - frame["applied_at"]).max()
+    frame = _as_known(_checked(loans), moment)
+    told: Timing = default_timing(frame) if timing is None else timing
+    delay = (frame["defaulted_at"] - frame["applied_at"]).max()  # missing without a default
+    assumed = _whole_months(delay) if told == "assumed" and not pd.isna(delay) else None
+    if assumed is not None:
+        ages = sorted({*ages, assumed})
     curves = []
     for begin, end, first, last in spans(frame["applied_at"], freq):
-        part = _curve(frame.iloc[first:last], ages, moment, delay if assumed else None)
+        loans_of = frame.iloc[first:last]
+        if told == "recorded":
+            part = _curve(loans_of, ages, moment)
+        else:
+            part = _end(loans_of, ages, moment, assumed, delay)
         curves.append(
-            part.assign(vintage=begin, timing=timing, complete=part["complete"] & (end <= moment))
+            part.assign(vintage=begin, timing=told, complete=part["complete"] & (end <= moment))
         )
     if not curves:
         return pd.DataFrame(columns=list(COLUMNS))
@@ -90,11 +112,11 @@ def vintage_curves(
 
 
 def default_timing(loans: pd.DataFrame) -> Timing:
-    """Whether `defaulted_at` says when loans defaulted, or repeats one fixed delay.
+    """Whether `defaulted_at` says when loans defaulted, repeats one fixed delay, or cannot tell.
 
     "assumed" when all defaults of `loans` (columns of `vintage_curves`) lie at the same age, give
     or take the days in which calendar months differ; a single default cannot show otherwise and
-    counts as assumed, too. Without any default there is nothing to assume: "recorded".
+    counts as assumed, too. Without any default: "unknown".
 
     >>> at = pd.Series(pd.to_datetime(["2024-01-01", "2024-03-01"], utc=True))
     >>> default_timing(pd.DataFrame({"applied_at": at, "defaulted_at": at + pd.Timedelta("182D")}))
@@ -102,21 +124,42 @@ def default_timing(loans: pd.DataFrame) -> Timing:
     """
     frame = _checked(loans)
     ages = (frame["defaulted_at"] - frame["applied_at"]).dropna()
-    return "assumed" if len(ages) and ages.max() - ages.min() <= _SAME_AGE else "recorded"
+    if ages.empty:
+        return "unknown"
+    return "assumed" if ages.max() - ages.min() <= _SAME_AGE else "recorded"
 
 
-def _curve(
-    part: pd.DataFrame, ages: list[int], as_of: pd.Timestamp, delay: pd.Timedelta | None
-) -> pd.DataFrame:
-    """`months_on_book, n, defaults, complete` of the loans of a vintage; no age below a `delay`."""
+def _as_known(frame: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """The loans there were at `as_of`, in order; who defaulted later had not defaulted."""
+    frame = frame[frame["applied_at"] <= as_of].sort_values("applied_at", kind="stable")
+    return frame.assign(defaulted_at=frame["defaulted_at"].where(frame["defaulted_at"] <= as_of))
+
+
+def _whole_months(delay: pd.Timedelta) -> int:
+    """The age in whole months that a fixed delay stands for, rounded up beyond `_SAME_AGE`."""
+    month = pd.Timedelta(days=365.25) / 12
+    return max(math.ceil((delay - _SAME_AGE) / month), 0)
+
+
+def _curve(part: pd.DataFrame, ages: list[int], as_of: pd.Timestamp) -> pd.DataFrame:
+    """`_CELL` of the loans of a vintage whose defaults have their dates."""
     applied, defaulted = part["applied_at"], part["defaulted_at"]
     rows = []
     for age in ages:
         reached = applied + pd.DateOffset(months=age)
-        told = delay is None or bool((reached >= applied + delay).all())
-        by_then = int((defaulted <= reached).sum())
-        rows.append((age, len(part), by_then, told and bool(reached.max() <= as_of)))
-    return pd.DataFrame(rows, columns=["months_on_book", "n", "defaults", "complete"])
+        rows.append((age, len(part), int((defaulted <= reached).sum()), reached.max() <= as_of))
+    return pd.DataFrame(rows, columns=_CELL)
+
+
+def _end(
+    part: pd.DataFrame, ages: list[int], as_of: pd.Timestamp, age: int | None, delay: pd.Timedelta
+) -> pd.DataFrame:
+    """`_CELL` of the loans of a vintage of which only the end is known, after `delay`, if that."""
+    defaults, over = int(part["defaulted_at"].notna().sum()), False
+    if age is not None:
+        reached = part["applied_at"] + pd.DateOffset(months=age)
+        over = max(reached.max(), part["applied_at"].max() + delay) <= as_of
+    return pd.DataFrame([(a, len(part), defaults, over and a == age) for a in ages], columns=_CELL)
 
 
 def _ages(months: int | Sequence[int]) -> list[int]:
@@ -134,6 +177,7 @@ def _checked(loans: pd.DataFrame) -> pd.DataFrame:
             f"loans have no column {missing[0]!r}; vintages need 'applied_at' and 'defaulted_at' "
             "(missing for a loan that has not defaulted): see default_times.default_dates."
         )
+    refuse_twice(loans, ["applied_at", "defaulted_at", "default"], "the frame of loans")
     frame = pd.DataFrame({c: utc(loans[c], c) for c in ("applied_at", "defaulted_at")})
     applied, defaulted = frame["applied_at"], frame["defaulted_at"]
     refuse(applied, applied.isna(), "must not be missing; a vintage counts from it")

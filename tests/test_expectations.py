@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 
 from mlops_helpers.expectations import expected_and_realised
 from mlops_helpers.performance import METRICS, by_window
-from mlops_helpers.performance_windows import COUNTS
+from mlops_helpers.performance_windows import COUNTS, RESERVED
 from mlops_helpers.simulation import (
     LABEL_DELAY,
     simulate_applications,
@@ -188,6 +188,7 @@ def test_no_defaults_leave_the_ranking_without_a_verdict():
 def test_an_empty_log_gives_an_empty_table_and_a_bad_one_its_column():
     """The columns are there without rows; what is missing is named."""
     log = world("quiet", 3, 3)
+    assert set(compare(log).columns) <= RESERVED  # so no group can bear one of its names
     empty = compare(log.head(0))
     assert empty.empty
     assert empty.columns.tolist() == compare(log).columns.tolist()

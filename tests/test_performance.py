@@ -12,7 +12,7 @@ from mlops_helpers.calibration import expected_recalibration, recalibration
 from mlops_helpers.default_times import default_dates
 from mlops_helpers.delong import MIN_PER_CLASS, auc_interval
 from mlops_helpers.performance import METRICS, by_window, evaluate, expected_performance
-from mlops_helpers.performance_windows import windows
+from mlops_helpers.performance_windows import RESERVED, windows
 from mlops_helpers.simulation import (
     LABEL_DELAY,
     simulate_applications,
@@ -493,6 +493,7 @@ def test_by_window_names_a_group_or_column_that_collides():
 def test_an_empty_log_and_one_class_have_their_columns():
     """No rows: the same columns. No default: rates with limits, no ranking."""
     log = portfolio(1, months=1)
+    assert set(by_window(log, seed=1, n_boot=0, by=()).columns) <= RESERVED
     empty = by_window(log.head(0), seed=1)
     assert empty.columns.tolist() == by_window(log, seed=1, n_boot=0).columns.tolist()
     paid = by_window(log.assign(default=0.0), seed=1).set_index("metric")

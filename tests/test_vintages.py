@@ -140,9 +140,9 @@ def test_defaults_so_far_over_all_loans_would_bend_the_young_end_down():
 
 
 def test_a_fixed_delay_is_no_timing():
-    """With outcome dates a fixed half year after applying, the table says so, and no age before.
+    """With outcome dates a fixed half year after applying, one point is stated, at that age.
 
-    From there on the share is that of all defaults.
+    Its share is that of all defaults, and the table says that its age is an assumption.
     """
     loans = simulated(5)
     loans["defaulted_at"] = loans["outcome_at"].where(loans["default"] == 1)
@@ -150,10 +150,14 @@ def test_a_fixed_delay_is_no_timing():
     table = vintage_curves(loans, as_of=LATE, months=8)
     assert (table["timing"] == "assumed").all()
     stated = table[table["complete"]]
-    assert stated["months_on_book"].min() == 6
-    assert {7, 8} <= set(stated["months_on_book"])
-    assert stated["share"].nunique() == 2
-    assert table.loc[~table["complete"], "share"].isna().all()
+    assert stated["months_on_book"].tolist() == [6, 6]
+    final = loans.groupby(loans["applied_at"].dt.quarter)["default"].mean()
+    assert stated["share"].tolist() == pytest.approx(final.tolist())
+    assert table.loc[~table["complete"], ["share", "defaults", "low"]].isna().all(axis=None)
+    assert len(table) == 18
+    asked = vintage_curves(loans, as_of=LATE, months=[3, 12])
+    assert asked["months_on_book"].tolist() == [3, 6, 12] * 2  # the one point there is, added
+    assert asked["complete"].tolist() == [False, True, False] * 2
     told = vintage_curves(loans, as_of=LATE, months=8, timing="recorded")
     assert told["complete"].all()
 
@@ -165,22 +169,66 @@ def test_half_a_year_by_the_calendar_is_a_fixed_delay_too():
     loans["defaulted_at"] = applied + pd.DateOffset(months=6)
     assert default_timing(loans) == "assumed"
     table = vintage_curves(loans, as_of=LATE, months=7)
-    assert (table.loc[table["months_on_book"] == 7, "share"] == 1).all()
-    assert table.loc[table["months_on_book"] < 6, "share"].isna().all()
+    assert (table.loc[table["months_on_book"] == 6, "share"] == 1).all()
+    assert table.loc[table["months_on_book"] != 6, "share"].isna().all()
 
 
-def test_real_dates_are_recorded_and_none_need_no_assumption():
-    """Dates that differ: recorded. One default: nobody can tell, assumed. None: recorded."""
+def test_a_year_that_stands_for_every_date_is_one_point_not_a_curve():
+    """LendingClub's loans: the final share at twelve months once, and never again at 24 and 36."""
+    applied = at(*(f"{year}-{month:02d}-01" for year in (2007, 2008) for month in range(1, 13)))
+    loans = pd.DataFrame({"applied_at": applied})
+    loans["defaulted_at"] = (applied + pd.Timedelta(days=365)).where(np.arange(24) % 4 == 0)
+    given = {"freq": "YS", "months": [6, 12, 24, 36, 48]}
+    table = vintage_curves(loans, as_of=pd.Timestamp("2012-01-01", tz="UTC"), **given)
+    assert (table["timing"] == "assumed").all()
+    stated = table[table["complete"]]
+    assert stated["months_on_book"].tolist() == [12, 12]
+    assert stated["share"].tolist() == [0.25, 0.25]
+    youngest = pd.Timestamp("2008-12-01", tz="UTC") + pd.Timedelta(days=365)
+    for as_of, points in ((youngest, 2), (youngest - pd.Timedelta(seconds=1), 1)):
+        table = vintage_curves(loans, as_of=as_of, **given)
+        assert table["complete"].sum() == points
+
+
+@pytest.mark.parametrize("later", ["2024-09-30", "2026-01-01"])
+def test_what_comes_after_the_moment_decides_nothing(later):
+    """A default dated later turns no assumed delay into a record, and no record into nothing."""
+    applied = ["2024-01-01", "2024-01-02", "2024-01-03"]
+    moment = pd.Timestamp("2024-08-01", tz="UTC")
+    for known in (["2024-03-01", "2024-03-02"], ["2024-03-01", "2024-06-02"], [None, None]):
+        seen = vintage_curves(book(applied, [*known, None]), as_of=moment)
+        pd.testing.assert_frame_equal(
+            vintage_curves(book(applied, [*known, later]), as_of=moment), seen
+        )
+
+
+def test_real_dates_are_recorded_and_none_tell_nothing():
+    """Dates that differ: recorded. One default: nobody can tell, assumed. None: unknown.
+
+    Then nothing is stated unless the caller knows, since the file might have no dates at all.
+    """
     loans = simulated(2)
     assert default_timing(loans) == "recorded"
     one = book(["2024-01-01", "2024-01-02"], ["2024-03-01", None])
     assert default_timing(one) == "assumed"
     none = book(["2024-01-01", "2024-01-02"], [None, None])
-    assert default_timing(none) == "recorded"
-    quiet = vintage_curves(none, as_of=LATE, months=2)
+    assert default_timing(none) == "unknown"
+    for told in (None, "assumed"):
+        silent = vintage_curves(none, as_of=LATE, months=2, timing=told)
+        assert silent["timing"].unique().tolist() == [told or "unknown"]
+        assert not silent["complete"].any()
+        assert silent["share"].isna().all()
+    quiet = vintage_curves(none, as_of=LATE, months=2, timing="recorded")
     assert quiet["share"].tolist() == [0.0] * 3
     assert quiet["low"].tolist() == [0.0] * 3
     assert (quiet["high"] > 0).all()
+
+
+def test_a_column_that_is_there_twice_is_named():
+    """One sentence with its name."""
+    twice = pd.concat([GOOD, GOOD[["applied_at"]]], axis="columns")
+    with pytest.raises(ValueError, match="the frame of loans has 2 columns 'applied_at'"):
+        vintage_curves(twice, as_of=LATE)
 
 
 def test_loans_after_the_moment_are_not_there_and_no_loans_give_no_rows():
