@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from mlops_helpers import log_plans, log_store
+from mlops_helpers import log_store, tables
 from mlops_helpers.predictions import PredictionLog
 from tests.logged import FEBRUARY, JANUARY
 from tests.servers import empty_schema
@@ -102,31 +102,31 @@ def test_a_name_that_a_database_cannot_hold_is_refused(log, name):
     log.save_experiment({"name": "é" * 500, "n": 3})
 
 
-def test_two_results_at_once_are_both_kept(postgres_url):
-    """The second waits until the first is stored, and adds its own to it."""
+def test_two_results_at_once_are_both_kept(postgres_url, monkeypatch):
+    """The second comes when the first has read and not yet written: it waits, and adds its own."""
     empty_schema(postgres_url)
+    upsert = tables.upsert
     with PredictionLog(postgres_url) as log:
         log.save_experiment({"name": "first", "n": 3})
-        second = threading.Thread(
-            target=log.save_experiment, args=({"name": "first", "verdict": "deploy"},)
-        )
-        with log_store.writing(log._engine) as connection:
-            log_plans.save(connection, {"name": "first", "conclusion": "better"})
+        verdict = {"name": "first", "verdict": "deploy"}
+        second = threading.Thread(target=log.save_experiment, args=(verdict,))
+
+        def held(connection, table, rows):
+            monkeypatch.setattr(tables, "upsert", upsert)
             second.start()
-            wait_for_a_lock(log)
+            while second.is_alive() and not somebody_waits(log):
+                time.sleep(0.01)
+            return upsert(connection, table, rows)
+
+        monkeypatch.setattr(tables, "upsert", held)
+        log.save_experiment({"name": "first", "conclusion": "better"})
         second.join()
         assert log.experiments() == [
             {"name": "first", "n": 3, "conclusion": "better", "verdict": "deploy"}
         ]
 
 
-def wait_for_a_lock(log: PredictionLog) -> None:
-    """Return when some connection waits for another one's lock."""
-    waiting = sa.text("select count(*) from pg_locks where not granted")
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        with log_store.reading(log._engine) as connection:
-            if connection.scalar(waiting):
-                return
-        time.sleep(0.01)
-    raise TimeoutError("nobody waits for a lock")
+def somebody_waits(log: PredictionLog) -> bool:
+    """Does a connection wait for another one's lock?"""
+    with log_store.reading(log._engine) as connection:
+        return bool(connection.scalar(sa.text("select count(*) from pg_locks where not granted")))

@@ -1,5 +1,8 @@
 """The store itself guards its rows, whoever writes them."""
 
+import threading
+import time
+
 import pandas as pd
 import pytest
 import sqlalchemy as sa
@@ -8,6 +11,7 @@ from mlops_helpers import log_store, tables
 from mlops_helpers.log_rows import checked
 from mlops_helpers.sql_frames import epoch
 from tests.logged import FEBRUARY, JANUARY, outcomes_of, two_months
+from tests.servers import empty_schema
 
 
 @pytest.fixture
@@ -63,6 +67,31 @@ def test_the_database_refuses_orphans_and_odd_labels(engine, rows):
         engine.begin() as connection,
     ):
         connection.execute(sa.insert(tables.outcomes), [label[0] | {"default": 2}])
+
+
+def test_two_that_replace_the_same_rows_do_not_lock_each_other_out(postgres_url):
+    """Whatever order they come in: who waits for the first row holds none of the later ones."""
+    empty_schema(postgres_url)
+    engine = log_store.connect(postgres_url)
+    waiting = sa.text("select count(*) from pg_locks where not granted")
+
+    def upsert(connection, *names):
+        rows = [{"name": name, "record": "{}"} for name in names]
+        return tables.upsert(connection, tables.experiments, rows)
+
+    def other():
+        with log_store.writing(engine) as connection:
+            upsert(connection, "b", "a")
+
+    second = threading.Thread(target=other)
+    with log_store.writing(engine) as first:
+        upsert(first, "a")
+        second.start()
+        while second.is_alive() and not first.scalar(waiting):
+            time.sleep(0.01)
+        assert upsert(first, "b") == 1
+    second.join()
+    engine.dispose()
 
 
 def test_bounds_are_half_open_and_aware():
