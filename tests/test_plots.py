@@ -398,7 +398,7 @@ def test_drift_marks_the_null_level_of_each_feature():
     ax = plots.drift(DRIFT)
     assert [bar.get_width() for bar in ax.patches] == [0.31, 0.004]
     np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.009, 0.009])
-    assert ax.get_title(loc="left").startswith("1 of 2 drifted, most: annual income")
+    assert ax.get_title(loc="left").startswith("1 of 2 drifted, the largest: annual income")
     calm = plots.drift(DRIFT.assign(drifted=False))
     assert calm.get_title(loc="left") == "None of 2 drifted beyond chance"
 

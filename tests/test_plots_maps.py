@@ -81,7 +81,7 @@ def test_drift_map_has_the_severity_as_a_word():
     assert cells(ax)[(0, 0)] == "high\n0.310"
     assert cells(ax)[(0, 1)] == "no data"
     assert [label.get_text() for label in ax.get_xticklabels()] == ["2009", "2010"]
-    assert finding(ax) == "1 of 2 comparisons moved, most: loan amount in 2009 (high)"
+    assert finding(ax) == "1 of 2 comparisons moved, the largest: loan amount in 2009 (high)"
     calm = plots.drift_map(SPANS.assign(severity="none"))
     assert finding(calm) == "None of 4 comparisons moved beyond chance"
 

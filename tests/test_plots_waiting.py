@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from mlops_helpers import plots
 from tests.test_plots import EXPECTED, VINTAGES, finding, texts
@@ -22,9 +23,24 @@ def test_vintages_that_are_not_drawn_are_counted():
     """The newest are kept, and the title says how many older ones are missing."""
     ax = plots.vintages(VINTAGES, most=1)
     assert [line.get_label() for line in ax.lines] == ["2022 Q2"]
-    assert finding(ax).endswith("(1 older vintages not drawn)")
+    assert finding(ax).endswith("(1 older vintage not drawn)")
     young = plots.vintages(VINTAGES.assign(complete=False))
     assert "no vintage is old enough" in texts(young)
+
+
+def test_two_vintages_have_their_band():
+    """The oldest drawn and the newest with a default; a frame without limits says none."""
+    four = pd.DataFrame(
+        [(f"2022 Q{q}", month, 0.01 * month) for q in (1, 2, 3) for month in (0, 1, 2)]
+        + [("2022 Q4", 0, 0.0)],
+        columns=["vintage", "months_on_book", "share"],
+    )
+    ax = plots.vintages(four.assign(low=0.0, high=0.1))
+    colours = {line.get_label(): line.get_color() for line in ax.lines}
+    drawn = [to_hex(band.get_facecolor()[0]).upper() for band in ax.collections]
+    assert drawn == [colours["2022 Q1"], colours["2022 Q3"]]
+    bare = plots.vintages(four)
+    assert (len(bare.collections), bare.get_ylabel()) == (0, "share defaulted")
 
 
 def test_the_title_compares_vintages_at_the_same_age():

@@ -137,7 +137,7 @@ def drift_map(
         most = moved.loc[moved["psi"].idxmax()] if moved["psi"].notna().any() else moved.iloc[0]
         finding = (
             f"{len(moved)} of {len(graded)} comparisons moved, "
-            f"most: {words(most['feature'])} in {most['span']} ({most['severity']})"
+            f"the largest: {words(most['feature'])} in {most['span']} ({most['severity']})"
         )
     return finish(ax, title=title or finding, x="span (severity, PSI)", room=ROOM)
 

@@ -89,7 +89,7 @@ def drift(
         else ~frame["severity"].isin(["none", "ok"])
     )
     finding = (
-        f"{int(drifted.sum())} of {len(frame)} drifted, most: {words(worst['feature'])}"
+        f"{int(drifted.sum())} of {len(frame)} drifted, the largest: {words(worst['feature'])}"
         if drifted.any()
         else f"None of {len(frame)} drifted beyond chance"
     )

@@ -38,11 +38,13 @@ def vintages(
     title: str | None = None,
     most: int = 7,
 ) -> Axes:
-    """Share defaulted by `months_on_book`, a curve with its band for each `vintage`.
+    """Share defaulted by `months_on_book`, a curve for each `vintage`.
 
     Columns `share`, `low`, `high` are shares of a vintage's loans. With a column `complete` only
     the complete cells are drawn, so a young vintage's curve is short rather than wrong. More than
-    `most` vintages: only the newest are drawn, and the title says how many were left out.
+    `most` vintages: only the newest are drawn, and the title says how many were left out. Two have
+    their band, the oldest drawn and the newest of which anybody has defaulted: more would hide
+    each other.
     """
     need(frame, ["vintage", "months_on_book", "share"], "vintages")
     rows = frame.dropna(subset="share")
@@ -52,11 +54,13 @@ def vintages(
         return no_data(ax, "no vintage is old enough")
     names = list(dict.fromkeys(rows["vintage"]))
     shown = names[-most:]
+    begun = [name for name in shown if (rows.loc[rows["vintage"] == name, "share"] > 0).any()]
+    banded = {shown[0], *begun[-1:]} if {"low", "high"} <= set(rows) else set()
     ax = axes(ax)
     for number, name in enumerate(shown):
         part = rows[rows["vintage"] == name].sort_values("months_on_book")
         look = COLOURS[number % len(COLOURS)], LINES[number % len(LINES)]
-        if {"low", "high"} <= set(part):
+        if name in banded:
             low, high = part["low"], part["high"]
             ax.fill_between(part["months_on_book"], low, high, color=look[0], alpha=0.12)
         ax.plot(
@@ -75,10 +79,13 @@ def vintages(
     tick_unit(ax.yaxis, "%")
     finding = _spread(rows[rows["vintage"].isin(shown)])
     if len(names) > len(shown):
-        finding += f" ({len(names) - len(shown)} older vintages not drawn)"
-    return finish(
-        ax, title=title or finding, x="months on book", y="share defaulted, 95 % interval", grid="y"
-    )
+        finding += f" ({_older(len(names) - len(shown))} not drawn)"
+    label = "share defaulted" + (", 95 % interval of two" if banded else "")
+    return finish(ax, title=title or finding, x="months on book", y=label, grid="y")
+
+
+def _older(number: int) -> str:
+    return f"{number} older vintage" + ("" if number == 1 else "s")
 
 
 def _vintage(name: object) -> str:
