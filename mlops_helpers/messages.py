@@ -123,10 +123,12 @@ class Message:
         about = self.subject or "all"
         version = f", model version {self.model_version}" if self.model_version else ""
         windows = "window" if self.times_seen == 1 else "windows"
+        # A scheduler that was late knows the last window that breached, not the first.
+        by = " at the latest" if self.event == "reopened" else ""
         return "\n".join(
             [
                 f"What: {self.metric} of {about}{version}: {self._value()}.",
-                f"{self.event.capitalize()}: {_day(self.event_at)}.",
+                f"{self.event.capitalize()}{by}: {_day(self.event_at)}.",
                 f"Since: {_day(self.opened_at)}, seen in {self.times_seen} {windows}.",
                 f"Severity: {self.severity}.",
                 f"Owner: {self.owner or 'nobody is named; name one in the rule'}.",

@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from mlops_helpers import log_alerts
 from mlops_helpers.log_store import LogError
 from mlops_helpers.messages import Message
 from mlops_helpers.predictions import PredictionLog
+from mlops_helpers.tables import alerts as tables_alerts
 from mlops_helpers.tables import deliveries
 from tests.alerted import DAY, JANUARY, alert, alerts
 
@@ -129,7 +131,14 @@ def test_both_or_neither(log):
 
 def test_channels_are_names(log):
     """A text would be a channel a letter; an object or a blank is no name."""
-    for wrong, told in (("mail", r"pass a list"), ([object()], "must be names"), ([" "], "names")):
+    cases = (
+        ("mail", "pass a list"),
+        ([object()], "must be printable names"),
+        ([" "], "names"),
+        (["a\0b"], "names"),
+        (["n" * 201], "at most 200"),
+    )
+    for wrong, told in cases:
         with pytest.raises(ValueError, match=told):
             log.append_alerts(alert(), channels=wrong)
     assert log.alerts().empty
@@ -138,3 +147,110 @@ def test_channels_are_names(log):
 def test_an_empty_frame_is_nothing(log):
     """No alerts, nothing stored."""
     assert log.append_alerts(alert().iloc[:0], channels=["mail"]) == 0
+
+
+@pytest.mark.parametrize("first", ["open", "resolved"])
+def test_two_states_of_one_window(log, first):
+    """Schedulers that disagree about a window: whichever comes first, both end as resolved."""
+    log.append_alerts(alert(), channels=["mail"])
+    both = {
+        "open": alert(day=1, seen=2),
+        "resolved": alert(day=1, status="resolved"),
+    }
+    stored = [log.append_alerts(both.pop(first), channels=["mail"])]
+    stored.append(log.append_alerts(*both.values(), channels=["mail"]))
+    assert stored == ([1, 1] if first == "open" else [1, 0])
+    assert log.alerts()["status"].tolist() == ["resolved"]
+    assert events(log) == [("opened", 0), ("resolved", 1)]
+    log.append_alerts(alert(day=2, seen=3), channels=["mail"])
+    assert events(log)[2:] == [("reopened", 2)], "the next breach is told"
+
+
+def test_one_alert_twice_in_a_frame_is_refused(log):
+    """Which of the two would be told could not be said; nothing is stored."""
+    both = pd.concat([alert(), alert(day=1, status="resolved")], ignore_index=True)
+    with pytest.raises(ValueError, match="alert_id 'alert-0' is there more than once"):
+        log.append_alerts(both, channels=["mail"])
+    assert log.alerts().empty
+
+
+def test_what_was_stored_without_channels_is_told_with_the_next_window(log):
+    """An upgraded store, a process without channels: the channel hears that it is open."""
+    log.append_alerts(alerts(2))
+    log.append_alerts(alerts(2, day=1, seen=2), channels=["mail"])
+    assert events(log) == [("opened", 0)] * 2
+    log.append_alerts(alerts(2, day=1, seen=2), channels=["hook"])
+    assert events(log, "hook") == [("opened", 0)] * 2
+    log.append_alerts(log.alerts("open"), channels=["mail", "hook"])
+    assert len(log.deliveries()) == 4
+
+
+def test_a_recovery_and_a_breach_that_a_channel_missed(log):
+    """The last that a channel is told is how the alert stands."""
+    log.append_alerts(alert(), channels=["mail"])
+    log.append_alerts(alert(day=1, status="resolved"))
+    log.append_alerts(alert(day=1, status="resolved"), channels=["mail"])
+    assert events(log) == [("opened", 0), ("resolved", 1)]
+    log.append_alerts(alert(day=2, seen=2))
+    log.append_alerts(alert(day=3, seen=3), channels=["mail"])
+    assert events(log)[2:] == [("reopened", 3)]
+    log.append_alerts(alert(day=4, seen=3, status="resolved"), channels=["hook"])
+    assert events(log, "hook") == [("opened", 0), ("resolved", 4)]
+
+
+def test_what_is_over_and_was_never_told_is_left(log):
+    """A new channel does not get the history."""
+    log.append_alerts(alert(day=1, status="resolved"))
+    log.append_alerts(alert(day=1, status="resolved"), channels=["mail"])
+    assert log.deliveries().empty
+
+
+def test_the_words_of_a_catch_up_are_true(log):
+    """What came and went has no value of its breach: the recovery's is not put in its place."""
+    log.append_alerts(alert(day=2, status="resolved"), channels=["mail"])
+    log.append_alerts(alert(day=6, seen=4, status="resolved"), channels=["mail"])
+    with log._engine.connect() as connection:
+        order = (deliveries.c.event_at, deliveries.c.event)
+        texts = connection.scalars(sa.select(deliveries.c.message).order_by(*order)).all()
+    told = [(one.event, one.value) for one in map(Message.from_json, texts)]
+    assert told == [("opened", None), ("resolved", 0.0), ("reopened", None), ("resolved", 0.0)]
+    assert "Reopened at the latest: 2024-01-07" in Message.from_json(texts[2]).text
+
+
+def test_alerts_that_contradict_themselves_are_refused(log):
+    """A sentence that names the alert, and nothing stored."""
+    for wrong, told in (
+        (alert().assign(status="resolved"), "status == 'resolved' without a resolved_at"),
+        (alert(status="resolved").assign(status="open"), "status == 'open' with a resolved_at"),
+        (alert().assign(status="banana"), "status == 'banana'; must be in"),
+        (alert().assign(severity="hihg"), "severity == 'hihg'; must be in"),
+    ):
+        with pytest.raises(ValueError, match=f"alert 'alert-0': {told}"):
+            log.append_alerts(wrong, channels=["mail"])
+    assert log.alerts().empty
+
+
+def test_a_state_that_came_in_between_is_not_set_back(log, monkeypatch):
+    """The one who compared before the other wrote does not overwrite what is newer."""
+    log.append_alerts(alert(day=3, seen=2, status="resolved"))
+    stored, looks = log_alerts._stored, iter((1, 2))
+    monkeypatch.setattr(
+        log_alerts, "_stored", lambda *given: {} if next(looks) == 1 else stored(*given)
+    )
+    log.append_alerts(alert(day=1), channels=["mail"])
+    assert log.alerts()["status"].tolist() == ["resolved"]
+    assert events(log) == [("opened", 0), ("resolved", 3)]
+
+
+def test_who_compares_holds_the_alert(log):
+    """On PostgreSQL nobody changes it before the comparing transaction ends."""
+    if log._engine.dialect.name == "sqlite":
+        log.append_alerts(alert())
+        return  # one writer at a time there
+    log.append_alerts(alert())
+    with log._engine.begin() as one, log._engine.begin() as other:
+        log_alerts._stored(one, ["alert-0"])
+        other.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            other.execute(sa.update(tables_alerts).values(owner="other"))
+        other.rollback()
