@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mlops_helpers import log_store, sql_frames, tables
+from mlops_helpers.log_rows import WHOLE, searched
 from mlops_helpers.tables import outcomes, predictions
 
 __all__ = ["chunks", "window_query", "with_labels"]
@@ -30,11 +32,15 @@ def window_query(
         .order_by(predictions.c.scored_at, predictions.c.prediction_id)
     )
     if model_version is not None:
-        if int(model_version) != model_version:
-            raise ValueError(f"model_version == {model_version!r}; must be a whole number")
+        whole = isinstance(model_version, numbers.Real) and model_version % 1 == 0
+        if not whole or not WHOLE.min <= model_version <= WHOLE.max:
+            raise ValueError(
+                f"model_version == {model_version!r}; must be a whole number within "
+                f"[{WHOLE.min}, {WHOLE.max}]"
+            )
         query = query.where(predictions.c.model_version == int(model_version))
     if experiment is not None:
-        query = query.where(predictions.c.experiment == experiment)
+        query = query.where(predictions.c.experiment == searched("experiment", experiment))
     return query
 
 

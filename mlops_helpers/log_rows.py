@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from mlops_helpers.sql_frames import Utc
 
-__all__ = ["Rows", "checked", "required", "searched"]
+__all__ = ["WHOLE", "Rows", "checked", "required", "searched"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_KEY = 1000  # bytes: two of them fit into a row of PostgreSQL's index
@@ -30,7 +30,7 @@ _AS_TEXT = ("string", "empty", "integer")
 _WITHOUT_TEXT = ("empty", "integer", "floating", "boolean", "mixed-integer-float")
 # float() takes more: "1_000", digits of other scripts
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_WHOLE = np.iinfo("int32")  # what an integer column holds on PostgreSQL
+WHOLE = np.iinfo("int32")  # what an integer column holds on PostgreSQL
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class _Column:
         if self.faults:
             return numbers
         self.refuse(numbers % 1 != 0, series, "a whole number")
-        low, high = self.rule.get("low", _WHOLE.min), self.rule.get("high", _WHOLE.max)
+        low, high = self.rule.get("low", WHOLE.min), self.rule.get("high", WHOLE.max)
         if "allowed" in self.rule:
             told = " or ".join(map(str, self.rule["allowed"]))
             self.refuse(~np.isin(numbers, self.rule["allowed"]), series, told)

@@ -6,6 +6,7 @@ of `predictions.PredictionLog`; windows are [start, end) of `scored_at`.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from mlops_helpers.tables import predictions
 __all__ = ["daily_volume", "latency", "score_histogram"]
 
 _DAY = 86_400_000_000  # microseconds
+_MOST_BINS = 1_000  # a statement holds no more than some thousand numbers
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 When = pd.Timestamp | None
@@ -30,7 +32,9 @@ def daily_volume(connection: sa.Connection, start: When = None, end: When = None
 
     Columns `day, model_version, n, approved, approval_rate, mean_probability`.
     """
-    day = (predictions.c.scored_at // _DAY).label("day")
+    # a database cuts a quotient towards zero, which before 1970 is the next day's
+    since_midnight = (predictions.c.scored_at % _DAY + _DAY) % _DAY
+    day = ((predictions.c.scored_at - since_midnight) // _DAY).label("day")
     approved = sa.case((predictions.c.decision == "approve", 1), else_=0)
     query = (
         sa.select(
@@ -61,12 +65,10 @@ def score_histogram(
 ) -> pd.DataFrame:
     """How many predictions of each version fall in each bin [bin_low, bin_high).
 
-    `bins` is a number of equal bins over [0, 1], or rising edges from 0 to 1; the last bin includes
-    1. Columns `model_version, bin_low, bin_high, n`; empty bins are there with 0.
+    `bins` is a number (at most 1,000) of equal bins over [0, 1], or rising edges from 0 to 1; the
+    last bin includes 1. Columns `model_version, bin_low, bin_high, n`; empty bins are there with 0.
     """
-    edges = np.linspace(0, 1, bins + 1) if isinstance(bins, int) else np.asarray(bins, float)
-    if len(edges) < 2 or edges[0] != 0 or edges[-1] != 1 or (np.diff(edges) <= 0).any():
-        raise ValueError(f"bins == {bins}; must be at least 1, or rising edges from 0 to 1")
+    edges = _edges(bins)
     last = len(edges) - 2
     steps = [(predictions.c.probability < float(edge), i) for i, edge in enumerate(edges[1:-1])]
     number = sa.case(*steps, else_=last) if steps else sa.literal_column("0")
@@ -84,6 +86,20 @@ def score_histogram(
     frame.insert(1, "bin_low", edges[place])
     frame.insert(2, "bin_high", edges[place + 1])
     return frame.astype({"model_version": "int64", "n": "int64"})
+
+
+def _edges(bins: int | Sequence[float]) -> np.ndarray:
+    number = int(bins) if isinstance(bins, numbers.Integral) else 0
+    try:
+        edges = np.linspace(0, 1, number + 1) if number > 0 else np.array(bins, float).reshape(-1)
+    except (TypeError, ValueError):
+        edges = np.empty(0)
+    rising = len(edges) > 1 and edges[0] == 0 and edges[-1] == 1 and (np.diff(edges) > 0).all()
+    if not rising or len(edges) > _MOST_BINS + 1:
+        raise ValueError(
+            f"bins == {bins!r:.100}; must be 1 to {_MOST_BINS:,}, or rising edges from 0 to 1"
+        )
+    return edges
 
 
 def latency(connection: sa.Connection, start: When = None, end: When = None) -> pd.DataFrame:

@@ -30,7 +30,7 @@ from mlops_helpers import (
 from mlops_helpers.log_outcomes import OutcomeReceipt, checked_outcomes, record
 from mlops_helpers.log_plans import RESULT_FIELDS
 from mlops_helpers.log_reading import chunks, window_query, with_labels
-from mlops_helpers.log_rows import checked
+from mlops_helpers.log_rows import checked, required, searched
 from mlops_helpers.tables import metrics, predictions
 
 __all__ = ["METRIC_COLUMNS", "RESULT_FIELDS", "OutcomeReceipt", "PredictionLog"]
@@ -60,8 +60,10 @@ class PredictionLog:
     def append(self, frame: pd.DataFrame) -> int:
         """Store predictions (columns of `scoring.PREDICTION_COLUMNS`); return how many were new.
 
-        A `prediction_id` that is already stored, or repeated in `frame`, is left as it first came.
-        Raises `ValueError` naming every column that cannot be stored.
+        A `prediction_id` that is already stored, or repeated in `frame`, is left as it first came
+        and not counted; if it comes again with other content (another score, other features),
+        that content is dropped without a word: nothing is compared. Raises `ValueError` naming
+        every column that cannot be stored.
         """
         rows = checked(frame, predictions)
         with log_store.writing(self._engine) as connection:
@@ -160,8 +162,10 @@ class PredictionLog:
     def metrics(self, name: str | None = None) -> pd.DataFrame:
         """Metric rows in order of time; only those of metric `name` if given."""
         order = (metrics.c.window_start, metrics.c.metric, metrics.c.subject)
-        query = sa.select(metrics).order_by(*order, metrics.c.model_version)
-        frame = self._read(query if name is None else query.where(metrics.c.metric == name))
+        query = sa.select(metrics)
+        if name is not None:
+            query = query.where(metrics.c.metric == searched("name", name))
+        frame = self._read(query.order_by(*order, metrics.c.model_version))
         frame["model_version"] = frame["model_version"].astype("Int64").replace(0, pd.NA)
         return frame
 
@@ -234,6 +238,7 @@ class PredictionLog:
 
 def _with_defaults(frame: pd.DataFrame) -> pd.DataFrame:
     """The metrics with what they leave out; no model version is kept as 0."""
+    required(frame, metrics.name)
     if not frame.columns.is_unique:
         return frame  # to be refused by name
     filled = frame.assign(**{c: v for c, v in _METRIC_DEFAULTS.items() if c not in frame})

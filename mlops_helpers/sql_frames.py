@@ -18,6 +18,7 @@ __all__ = ["Utc", "epoch", "read", "read_in_chunks", "utc_series"]
 
 
 _FETCHED = 500  # rows at a time
+_1970 = pd.Timestamp(0, tz="UTC").as_unit("us")  # in nanoseconds it reaches 300 years only
 
 
 class Utc(sa.types.TypeDecorator[int]):
@@ -67,8 +68,8 @@ def utc_series(times: pd.Series) -> pd.Series:
 
 
 def epoch(when: pd.Timestamp) -> int:
-    """Microseconds since 1970 of an aware time."""
-    return (pd.Timestamp(when) - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(microseconds=1)
+    """Microseconds since 1970 of an aware time, of year 1 to 9999; what is finer is cut."""
+    return (pd.Timestamp(when) - _1970) // pd.Timedelta(microseconds=1)
 
 
 def _series(values: list[Any], kind: sa.types.TypeEngine[Any]) -> pd.Series:

@@ -198,16 +198,26 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]
 
 
 def within(start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[sa.ColumnElement[bool]]:
-    """Conditions for `scored_at` in [start, end). Raises `ValueError` naming a naive bound."""
+    """Conditions for `scored_at` in [start, end), exact for bounds in nanoseconds too.
+
+    Raises `ValueError` naming a naive bound, and for a window that ends before it starts.
+    """
     bounds = []
     for name, when in (("start", start), ("end", end)):
         if when is not None and pd.Timestamp(when).tz is None:
             raise ValueError(f"{name} == {when} has no time zone; pd.Timestamp({name}, tz='UTC')")
+    if start is not None and end is not None and pd.Timestamp(start) > pd.Timestamp(end):
+        raise ValueError(f"start == {start} is after end == {end}; a window is [start, end)")
     if start is not None:
-        bounds.append(predictions.c.scored_at >= epoch(start))
+        bounds.append(predictions.c.scored_at >= _next(start))
     if end is not None:
-        bounds.append(predictions.c.scored_at < epoch(end))
+        bounds.append(predictions.c.scored_at < _next(end))
     return bounds
+
+
+def _next(when: pd.Timestamp) -> int:
+    """The first whole microsecond at or after a time, for the log has no others."""
+    return epoch(when) + (pd.Timestamp(when).nanosecond > 0)
 
 
 def _keys(table: sa.Table) -> list[sa.Column[Any]]:

@@ -83,6 +83,58 @@ def test_naive_bounds_and_empty_chunks_are_refused_at_once(log, bounds):
         log.windows(chunk_rows=0)
 
 
+@pytest.mark.parametrize("read", ["window", "windows", "daily_volume", "latency"])
+def test_a_window_that_ends_before_it_starts_is_refused(log, read):
+    """Two bounds that came in the wrong order are no empty window."""
+    with pytest.raises(ValueError, match=r"is after end == .*; a window is"):
+        getattr(log, read)(FEBRUARY, JANUARY)
+
+
+def test_bounds_between_two_microseconds(log):
+    """A row is in a window if its time is, to the nanosecond: at neither bound one off."""
+    log.append(made_up([ROWS]).assign(scored_at=FEBRUARY + DAY))
+    later = FEBRUARY + DAY + pd.Timedelta(1, "ns")
+    earlier = FEBRUARY + DAY - pd.Timedelta(1, "ns")
+    row = made_up([ROWS])["prediction_id"].iloc[0]
+    inside = {
+        (earlier, later): True,
+        (earlier, FEBRUARY + DAY): False,
+        (FEBRUARY + DAY, later): True,
+        (later, FEBRUARY + 2 * DAY): False,
+    }
+    for bounds, expected in inside.items():
+        assert (row in set(log.window(*bounds)["prediction_id"])) is expected
+
+
+def test_bounds_of_any_year_that_may_be_stored(log):
+    """From year 1 to 9999: all of the log, and the row that a bound is taken from."""
+    ancient = pd.Timestamp("0100-01-01T00:00:00.000001Z")
+    log.append(made_up([ROWS]).assign(scored_at=ancient))
+    first, last = pd.Timestamp("0001-01-01T00:00Z"), pd.Timestamp("9999-12-31T00:00Z")
+    assert len(log.window(first, last)) == ROWS + 1
+    assert log.window(ancient, last)["scored_at"].iloc[0] == ancient
+    assert log.window(first, ancient).empty
+    assert log.daily_volume(end=JANUARY)["day"].iloc[0] == pd.Timestamp("0100-01-01T00:00Z")
+
+
+@pytest.mark.parametrize("version", [2**70, -(2**31) - 1, 1.5, np.nan, np.inf, "1", pd.NA])
+def test_a_version_that_cannot_be_stored_is_not_searched_for(log, version):
+    """One sentence on every database; a whole number of any type is found."""
+    with pytest.raises(ValueError, match=r"model_version == .*; must be a whole number within"):
+        log.window(model_version=version)
+    found = log.window(model_version=2)
+    for same in (2.0, np.int64(2), np.float32(2)):
+        pd.testing.assert_frame_equal(log.window(model_version=same), found)
+
+
+@pytest.mark.parametrize("name", ["a\0", "a\ud800", 5])
+def test_names_that_cannot_be_stored_are_not_searched_for(log, name):
+    """Neither an experiment's nor a metric's; the same words on every database."""
+    for ask in (lambda: log.window(experiment=name), lambda: log.metrics(name)):
+        with pytest.raises(ValueError, match="must be a text that UTF-8 can write, without the ch"):
+            ask()
+
+
 def plan(log: PredictionLog, **filters) -> str:
     """How the database will find the rows of a day, in its own words."""
     both = {"model_version": None, "experiment": None} | filters

@@ -1,6 +1,7 @@
 """What the database counts is what the rows say."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mlops_helpers.predictions import PredictionLog
@@ -33,6 +34,34 @@ def test_volume_a_day(log, rows):
     )
     assert table["day"].dtype == "datetime64[us, UTC]"
     assert log.daily_volume(FEBRUARY)["day"].min() >= FEBRUARY
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["1969-12-31T12:00Z", "1969-12-31T00:00Z", "1969-12-30T23:59:59.999999Z", "1970-01-01T00:00Z"],
+)
+def test_a_day_before_1970_is_its_own(log, rows, time):
+    """Noon of the last day of 1969 is of that day, and midnight begins one."""
+    when = pd.Timestamp(time)
+    log.append(rows.head(1).assign(scored_at=when))
+    assert log.daily_volume()["day"].tolist() == [when.floor("D")]
+
+
+@pytest.mark.parametrize(
+    "bins", [-5, 1_001, 2.5, np.float64(0.5), "abc", None, [0, np.nan, 1], [[0, 1], [1]]]
+)
+def test_bins_that_are_none_are_refused(log, bins):
+    """In words of our own, whatever they are."""
+    with pytest.raises(ValueError, match=r"bins == .*; must be 1 to 1,000, or rising edges from"):
+        log.score_histogram(bins)
+
+
+def test_a_number_of_bins_is_of_any_integer_type(log, rows):
+    """NumPy's five bins are five; the most that are allowed can be counted."""
+    log.append(rows)
+    for number in (np.int64(5), np.uint8(5), 1_000):
+        table = log.score_histogram(number)
+        assert (len(table), table["n"].sum()) == (int(number), len(rows))
 
 
 def test_volume_keeps_versions_apart(log, rows):

@@ -110,6 +110,9 @@ def test_bounds_are_half_open_and_aware():
         tables.within(naive, FEBRUARY)
     with pytest.raises(ValueError, match="end == 2024-01-01 00:00:00 has no time zone"):
         tables.within(None, naive)
+    with pytest.raises(ValueError, match=r"start == 2024-02-01 .* is after end == 2024-01-01"):
+        tables.within(FEBRUARY, JANUARY)
+    assert len(tables.within(JANUARY, JANUARY)) == 2, "which nothing is in"
 
 
 def test_of_rows_with_one_key_the_first_is_inserted(engine, rows):
