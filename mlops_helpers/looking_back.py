@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_helpers.contracts import TARGET
+from mlops_helpers.drift import EFFECTS
 from mlops_helpers.segments import segment_table
 
 __all__ = ["LEAST_ROWS", "Span", "Spans", "spans", "told_in_words", "worth"]
@@ -103,8 +104,10 @@ def told_in_words(
 ) -> str:
     """One span in words: what drifted, how much it matters, what it did to the model.
 
-    `drift` is the table of a `DriftReport` made with this `alpha`; `model` the row of `worth` for
-    this span, `unseen` the row for rows of the reference that the model had not learnt from.
+    `drift` is the table of a `DriftReport` made with this `alpha`; what drifted is named by
+    severity, the largest effect first, in units of the one from which it is high. `model` is the
+    row of `worth` for this span, `unseen` that for rows of the reference that the model had not
+    learnt from.
     "Worse" and "better" are only said of intervals of the difference that exclude zero.
     """
     return " ".join([f"{name}:", *_moved(drift, alpha), *_ranking(model, unseen), *_level(model)])
@@ -134,7 +137,8 @@ def _moved(drift: pd.DataFrame, alpha: float) -> Iterator[str]:
         groups = []
         for severity in _GRAVEST:
             rows = moved[moved["severity"] == severity]
-            names = rows.sort_values("psi", ascending=False)["feature"].str.replace("_", " ")
+            order = _effect(rows).sort_values(ascending=False, kind="stable").index
+            names = rows.loc[order, "feature"].str.replace("_", " ")
             if len(names):
                 more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
                 groups.append(f"{severity}: {', '.join(names[:_MOST_NAMED])}{more}")
@@ -142,6 +146,21 @@ def _moved(drift: pd.DataFrame, alpha: float) -> Iterator[str]:
     if len(significant):
         more = f"{len(significant)} more {'is' if len(significant) == 1 else 'are'}"
         yield f"{more} beyond chance but too small to matter."
+
+
+def _effect(drift: pd.DataFrame) -> pd.Series:
+    """The largest effect of each row in units of the one from which it is high.
+
+    A row without any measure is a column that cannot be compared at all: infinite.
+    """
+    joint = drift["test"] == "classifier"
+    found = {
+        "psi": drift["psi"] - drift["psi_null"],
+        "wasserstein": drift["wasserstein"] - drift["wasserstein_null"],
+        "auc": (2 * drift["statistic"] - 1).where(joint),
+    }
+    units = {name: values / EFFECTS[name][-1] for name, values in found.items()}
+    return pd.DataFrame(units).max(axis="columns").fillna(np.inf)
 
 
 def _ranking(model: Mapping[Any, Any], unseen: Mapping[Any, Any]) -> Iterator[str]:

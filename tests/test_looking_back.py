@@ -45,6 +45,17 @@ def test_no_loan_is_counted_twice_or_lost():
         assert pd.concat(parts).index.is_unique
 
 
+def test_a_loan_of_the_very_end_belongs_to_the_next_span():
+    """LendingClub's loans all begin at 00:00 on the first of a month: each in one span alone."""
+    days = pd.date_range("2007-01-01", "2010-01-01", freq="MS", tz="UTC").repeat(40)
+    frame = pd.DataFrame({"applied_at": days, "default": np.arange(len(days)) % 5 == 0})
+    found = spans(frame, until=utc("2009-01-01"))
+    parts = [span.rows(frame) for span in (found.reference, *found.later)]
+    assert [len(part) for part in parts] == [24 * 40, 12 * 40, 40]
+    assert sum(map(len, parts)) == len(frame)
+    assert parts[1]["applied_at"].min() == found.reference.end
+
+
 @pytest.mark.parametrize(
     ("last", "until", "unit", "name", "later"),
     [
@@ -99,7 +110,12 @@ def test_worth_has_a_row_for_each_name_in_order():
 TABLE = pd.DataFrame(
     {
         "feature": ["annual_income", "loan_amount", "age", "loan_purpose"],
+        "test": ["ks", "ks", "ks", "chi-square"],
+        "statistic": 0.1,
         "psi": [0.31, 0.12, np.nan, 0.004],
+        "psi_null": [0.001, 0.001, np.nan, 0.001],
+        "wasserstein": [0.6, 0.4, np.nan, np.nan],
+        "wasserstein_null": [0.01, 0.01, np.nan, np.nan],
         "p_adjusted": [1e-9, 1e-5, np.nan, 1e-6],
         "severity": ["high", "medium", "no data", "none"],
         "drifted": [True, True, False, False],
@@ -143,6 +159,43 @@ def test_the_sentence_says_what_it_did_to_the_model(changes, words):
     if "skill" in changes:
         now, then = rows()
         assert " better beyond chance" in told_in_words("2010", TABLE, then | {"auc": 0.9}, now)
+
+
+def test_the_error_of_a_difference_is_no_sum_of_errors():
+    """Two AUC of 0.700 and 0.665, each within 0.02: apart by more than sqrt(2) * 0.02 = 0.028.
+
+    By the sum of the widths, 0.04, they would not be; 0.675 is beyond neither.
+    """
+    now, then = rows()
+    then |= {"auc": 0.7, "auc_low": 0.68, "auc_high": 0.72}
+    for auc, verdict in (
+        (0.665, ", worse beyond chance"),
+        (0.735, ", better beyond chance"),
+        (0.675, "neither better nor worse beyond chance"),
+    ):
+        now |= {"auc": auc, "auc_low": auc - 0.02, "auc_high": auc + 0.02}
+        assert verdict in told_in_words("2010", TABLE, now, then)
+
+
+def test_within_a_severity_the_largest_effect_comes_first():
+    """By whatever measure is largest, above chance; what cannot be compared at all is first."""
+    table = pd.DataFrame(
+        {
+            "feature": ["by_index", "by_distance", "by_chance", "all together", "gone", "small"],
+            "test": ["ks", "ks", "ks", "classifier", "none", "ks"],
+            "statistic": [0.2, 0.2, 0.2, 0.8, np.nan, 0.2],
+            "psi": [0.50, 0.26, 0.60, np.nan, np.nan, 0.9],
+            "psi_null": [0.0, 0.0, 0.3, np.nan, np.nan, 0.0],
+            "wasserstein": [0.5, 2.0, 0.1, np.nan, np.nan, 0.1],
+            "wasserstein_null": [0.0, 0.0, 0.0, np.nan, np.nan, 0.0],
+            "p_adjusted": [1e-9] * 6,
+            "severity": ["high"] * 5 + ["low"],
+            "drifted": True,
+        }
+    )
+    # In units of a high effect: 2.0, 4.0, 1.2, 0.6 / 0.28 = 2.1, and what no measure can say.
+    said = told_in_words("2010", table, *rows())
+    assert "(high: gone, by distance, all together, by index and 1 more; low: small)" in said
 
 
 def test_what_cannot_be_said_is_not_said():

@@ -190,6 +190,18 @@ def test_a_year_that_stands_for_every_date_is_one_point_not_a_curve():
         assert table["complete"].sum() == points
 
 
+def test_the_assumed_end_is_there_at_the_very_moment_and_not_before():
+    """September and half a year are 181 days, the assumed delay 182: stated on the 182nd."""
+    applied = at("2022-07-01", "2022-09-01", "2022-09-01")
+    delay = pd.Timedelta(days=182)
+    loans = pd.DataFrame({"applied_at": applied, "defaulted_at": applied + delay})
+    loans.loc[2, "defaulted_at"] = pd.NaT
+    end = pd.Timestamp("2023-03-02", tz="UTC")
+    for as_of, share in ((end - pd.Timedelta(seconds=1), [1.0]), (end, [1.0, 0.5])):
+        table = vintage_curves(loans, as_of=as_of, freq="MS", months=[6])
+        assert table.loc[table["complete"], "share"].tolist() == share
+
+
 @pytest.mark.parametrize("later", ["2024-09-30", "2026-01-01"])
 def test_what_comes_after_the_moment_decides_nothing(later):
     """A default dated later turns no assumed delay into a record, and no record into nothing."""
