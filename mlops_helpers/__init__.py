@@ -54,12 +54,16 @@ upgrading       schema versions of the log: older upgraded, newer and foreign on
 worlds          drifts of known size and four causes, simulated with their truth
 detector_scores  how often detectors cry wolf, how often they notice, and when
 causes          which of four causes is behind a bad month, and what to do
+cause_feeds     what a feed does to a column and real applicants do not
+cause_likeness  the holdout weighted to be like a window's applicants
+cause_outcomes  what labels say beyond what applicants and holdout led one to expect
 cause_scores    how often that reading is right
 drift           has the current sample moved away from the reference?
 drift_columns   one column of the reference against the same one now
 drift_reading   what a column holds; its values in order, its categories counted
 drift_numeric   numbers in order: Kolmogorov-Smirnov and Wasserstein
 drift_categories  categories: chi-square and the index, from a handful to ids
+drift_rows      what one test found, and how severe it is by evidence and effect
 drift_statistics  the index, its level by chance, the correction for many tests
 two_sample_classifier  can a classifier tell the reference from now?
 performance     metrics with intervals, per window and group

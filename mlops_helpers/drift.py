@@ -1,11 +1,11 @@
 """Has the current sample moved away from the reference, by how much, and is that more than chance?
 
-Two kinds of numbers answer two questions and neither replaces the other. A test (Kolmogorov-Smirnov
-for numbers, chi-square for categories and shares) says whether chance alone would do it; the
-population stability index and the Wasserstein distance say how far the sample moved. With n rows
-and no drift at all the index is about ``(bins - 1) (1/n_reference + 1/n_current)``, so a fixed
-limit alarms on small windows, and with a million rows every test is "significant": severity needs
-evidence and effect.
+Two kinds of numbers answer two questions and neither replaces the other. A test
+(Kolmogorov-Smirnov for numbers, an exact one for their tails, chi-square for categories and shares)
+says whether chance alone would do it; the population stability index and the Wasserstein distance
+say how far the sample moved. With n rows and no drift at all the index is about
+``(bins - 1) (1/n_reference + 1/n_current)``, so a fixed limit alarms on small windows, and with a
+million rows every test is "significant": severity needs evidence and effect.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from mlops_helpers.drift_columns import Limits, Profile, Row, compare_column, profile_column
+from mlops_helpers.drift_columns import Limits, Profile, compare_column, profile_column
+from mlops_helpers.drift_reading import naming
+from mlops_helpers.drift_rows import EFFECTS, LEVELS, Row, Severity, improved, severity, weight
 from mlops_helpers.drift_statistics import adjust, psi, psi_null
 
 __all__ = [
@@ -31,7 +33,6 @@ __all__ = [
     "psi_null",
 ]
 
-Severity = Literal["none", "low", "medium", "high", "no data"]
 Correction = Literal["holm", "fdr_bh", "none"]
 COLUMNS = (
     "feature",
@@ -47,13 +48,6 @@ COLUMNS = (
     "drifted",
     "note",
 )
-EFFECTS = {"psi": (0.02, 0.1, 0.25), "wasserstein": (0.14, 0.32, 0.5), "auc": (0.08, 0.18, 0.28)}
-"""Effects above their null level from which a significant change is low, medium and high.
-
-All three say the same: a shift of d standard deviations moves the Wasserstein distance by d, the
-index by about d squared, and 2 AUC - 1 of a classifier that sees it by ``2 Phi(d / sqrt(2)) - 1``.
-"""
-_LEVELS: tuple[Severity, ...] = ("none", "low", "medium", "high")
 
 
 @dataclass(frozen=True)
@@ -75,13 +69,17 @@ class DriftReport:
 
     @property
     def drifted(self) -> list[str]:
-        """The rows' features that drifted, most moved first."""
-        moved = self.table[self.table["drifted"]].sort_values("psi", ascending=False)
-        return moved["feature"].tolist()
+        """The rows' features that drifted, most moved first.
+
+        By severity, then by the largest effect in units of the one from which it is high.
+        """
+        levels = zip(self.rows, self._severities(), strict=True)
+        moved = [(LEVELS.index(s), weight(row), row) for row, s in levels if s in LEVELS[1:]]
+        return [row.feature for _, _, row in sorted(moved, key=lambda x: x[:2], reverse=True)]
 
     @property
     def drifted_columns(self) -> list[str]:
-        """Columns of which anything drifted (values, missing, out of contract), in their order."""
+        """Columns of which anything drifted (values, tails, missing, out of contract), in order."""
         about = self._by_column()
         return about.index[about["drifted"]].tolist()
 
@@ -109,16 +107,16 @@ class DriftReport:
     ) -> pd.DataFrame:
         """The report for a metric store; subjects are columns, nothing without data is told.
 
-        `psi` with its null level as `reference`; `missing_share` and `out_of_contract_share` with
-        the share before as `reference`, also where both are 0, so that an alert can end;
-        `share_drifted`; and `classifier_auc` against 0.5 if there is one.
+        `psi` with its null level as `reference`; `tail_share` with the share by chance;
+        `missing_share` and `out_of_contract_share` with the share before, all of them also where
+        nothing is to be seen, so that an alert can end; `share_drifted`; and `classifier_auc`
+        against 0.5 if there is one.
         """
-        severities = _severities(self.rows, self.planned, self.alpha, self.correction)
         found = []
-        for row, severity in zip(self.rows, severities, strict=True):
+        for row, level in zip(self.rows, self._severities(), strict=True):
             metric, value, reference = _metric(row)
-            if severity != "no data":
-                told = {"metric": metric, "subject": row.column, "severity": severity}
+            if level != "no data":
+                told = {"metric": metric, "subject": row.column, "severity": level}
                 found.append(told | {"value": value, "reference": reference})
         share = {"metric": "share_drifted", "subject": "", "value": self.share_drifted}
         rows = pd.DataFrame([*found, share | {"severity": "none", "reference": np.nan}])
@@ -126,12 +124,15 @@ class DriftReport:
         rows = rows[["metric", "subject", "value", "reference", "severity"]]
         return rows.assign(model_version=model_version, **window)
 
+    def _severities(self) -> list[Severity]:
+        return _severities(self.rows, self.planned, self.alpha, self.correction)
+
     def _by_column(self) -> pd.DataFrame:
-        severity = _severities(self.rows, self.planned, self.alpha, self.correction)
+        levels = self._severities()
         rows = pd.DataFrame({"column": [row.column for row in self.rows]})
-        rows["drifted"] = [s in _LEVELS[1:] for s in severity]
+        rows["drifted"] = [level in LEVELS[1:] for level in levels]
         rows["told"] = [
-            s != "no data" and row.shown for s, row in zip(severity, self.rows, strict=True)
+            s != "no data" and row.shown for s, row in zip(levels, self.rows, strict=True)
         ]
         rows = rows[[row.about != "all columns" for row in self.rows]]
         return rows.groupby("column", sort=False)[["drifted", "told"]].any()
@@ -139,9 +140,17 @@ class DriftReport:
 
 @dataclass(frozen=True)
 class Reference:
-    """A sample that later ones are compared with; fitted once, compared often."""
+    """A sample that later ones are compared with; fitted once, compared often.
+
+    Raises `ValueError` without any profile.
+    """
 
     profiles: tuple[Profile, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a reference of nothing."""
+        if not self.profiles:
+            raise ValueError("profiles == (); a reference needs a column, use Reference.fit(frame)")
 
     @classmethod
     def fit(
@@ -163,7 +172,11 @@ class Reference:
         columns, limits = _columns(frame), limits or {}
         if unknown := [name for name in limits if name not in columns]:
             raise ValueError(f"limits name {unknown}, which the reference does not have; drop them")
-        return cls(tuple(profile_column(n, c, bins, limits.get(n)) for n, c in columns.items()))
+        profiles = []
+        for name, column in columns.items():
+            with naming(name):
+                profiles.append(profile_column(name, column, bins, limits.get(name)))
+        return cls(tuple(profiles))
 
     def extended(
         self, frame: pd.DataFrame, *, bins: int = 10, limits: Mapping[str, Limits] | None = None
@@ -187,11 +200,13 @@ class Reference:
     ) -> DriftReport:
         """Test each remembered column against the same one of `frame`.
 
-        Each column has up to three rows: its values, "<feature> missing" and "<feature> out of
-        contract", the last two shown if there are any on either side. The correction counts all
-        of them, shown or not, and the `classifier` if given. Without values on a side a row is "no
-        data", which is not "no drift"; a column that is gone or holds another type has drifted,
-        severity high. Raises `ValueError` naming columns that are there twice.
+        Each column has up to four rows: its values; of numbers "<feature> tails" (what lies beyond
+        the reference's 0.1 % and 99.9 % quantiles), shown only when it has drifted; "<feature>
+        missing" and "<feature> out of contract", shown if there are any on either side. The
+        correction counts all of them, shown or not, and the `classifier` if given. Without values
+        on a side a row is "no data", which is not "no drift"; a column that is gone or holds values
+        of another kind has drifted, severity high. Raises `ValueError` naming columns that are
+        there twice, and one with cells that cannot be read.
         """
         columns = _columns(frame)
         rows: list[Row] = []
@@ -199,7 +214,8 @@ class Reference:
             column = columns.get(profile.name)
             if column is None and not len(frame):
                 column = pd.Series(dtype=object)  # no rows are no evidence that a column is gone
-            rows += compare_column(profile, column)
+            with naming(profile.name):
+                rows += compare_column(profile, column)
         planned = sum(profile.planned for profile in self.profiles)
         known = {profile.name for profile in self.profiles}
         report = DriftReport(
@@ -230,31 +246,18 @@ def _table(
     table = pd.DataFrame([vars(row) for row in rows])
     table["p_adjusted"] = adjust(table["p_value"], correction, planned=planned)
     table["severity"] = _severities(rows, planned, alpha, correction)
-    table["drifted"] = table["severity"].isin(_LEVELS[1:])
-    return table.loc[table["shown"], list(COLUMNS)].reset_index(drop=True)
+    table["drifted"] = table["severity"].isin(LEVELS[1:])
+    fewer = table["drifted"] & np.array([improved(row) for row in rows])
+    table.loc[fewer, "note"] += "; fewer than before"
+    shown = table["shown"] | (table["drifted"] & (table["about"] == "tails"))
+    return table.loc[shown, list(COLUMNS)].reset_index(drop=True)
 
 
 def _severities(
     rows: tuple[Row, ...], planned: int, alpha: float, correction: Correction
 ) -> list[Severity]:
     adjusted = adjust([row.p_value for row in rows], correction, planned=planned)
-    return [_severity(row, p, alpha) for row, p in zip(rows, adjusted, strict=True)]
-
-
-def _severity(row: Row, p: float, alpha: float) -> Severity:
-    if row.broken:
-        return "high"
-    if np.isnan(p):
-        return "no data"
-    if p >= alpha:
-        return "none"
-    effects = {
-        "psi": row.psi - row.psi_null,
-        "wasserstein": row.wasserstein - row.wasserstein_null,
-        "auc": row.effect,
-    }
-    worst = max(sum(effects[name] >= limit for limit in limits) for name, limits in EFFECTS.items())
-    return _LEVELS[worst]
+    return [severity(row, p, alpha) for row, p in zip(rows, adjusted, strict=True)]
 
 
 def _metric(row: Row) -> tuple[str, float, float]:
@@ -262,4 +265,6 @@ def _metric(row: Row) -> tuple[str, float, float]:
         return "classifier_auc", row.statistic, 0.5
     if row.about == "values":
         return "psi", row.psi, row.psi_null
+    if row.about == "tails":
+        return "tail_share", row.shares[1], row.shares[0]
     return f"{row.about.replace(' ', '_')}_share", row.shares[1], row.shares[0]

@@ -6,7 +6,7 @@ Every column has a fixed number of planned tests, whether there is anything to s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -15,39 +15,25 @@ from numpy.typing import NDArray
 
 from mlops_helpers import drift_numeric as numeric
 from mlops_helpers.drift_categories import category_index, chi_square, in_words
-from mlops_helpers.drift_reading import Kind, ascending, category_counts, described, kind_of
+from mlops_helpers.drift_reading import (
+    Cells,
+    Kind,
+    ascending,
+    category_counts,
+    cells_of,
+    described,
+    kind_of,
+    reread,
+)
+from mlops_helpers.drift_rows import Row
 from mlops_helpers.drift_statistics import psi, psi_null
 
-__all__ = ["Limits", "Profile", "Row", "compare_column", "profile_column"]
+__all__ = ["Limits", "Profile", "compare_column", "profile_column"]
 
 Limits = tuple[float, float] | tuple[str, ...]
 """What the contract allows: the least and greatest number, or the categories."""
+_OTHER_TYPE = "other type, same kind of values"
 _NOTHING_ALIKE = psi([1, 0], [0, 1])  # of a column that cannot be compared: the index's maximum
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one planned test found, before the p-values are adjusted.
-
-    `shares` are those before and now of what is counted (missing, out of contract); `effect` is
-    2 AUC - 1 of the classifier; a row that is not `shown` had nothing to count on either side.
-    """
-
-    feature: str
-    column: str
-    about: Literal["values", "missing", "out of contract", "all columns"]
-    test: str
-    statistic: float = np.nan
-    p_value: float = np.nan
-    psi: float = np.nan
-    psi_null: float = np.nan
-    wasserstein: float = np.nan
-    wasserstein_null: float = np.nan
-    note: str = ""
-    broken: bool = False  # the column cannot be compared at all: no test is needed
-    shares: tuple[float, float] = (np.nan, np.nan)
-    effect: float = np.nan
-    shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,7 +41,8 @@ class Profile:
     """What is remembered of one reference column: its values in order, or its categories.
 
     `outside` counts rows that break the contract or are infinite; `spread` is the standard
-    deviation of the finite values and `by_chance` their `numeric.wasserstein_null`.
+    deviation of the finite values and `by_chance` their `numeric.wasserstein_null`; `cells` is
+    what the categories are.
     """
 
     name: str
@@ -70,6 +57,7 @@ class Profile:
     spread: float = 0.0
     by_chance: float = 0.0
     counts: pd.Series = field(default_factory=lambda: pd.Series(dtype="int64"))
+    cells: Cells = "words"
 
     @property
     def guarded(self) -> bool:
@@ -79,7 +67,7 @@ class Profile:
     @property
     def planned(self) -> int:
         """The number of tests that this column always counts for."""
-        return 3 if self.guarded else 2
+        return 2 + self.guarded + (self.kind == "numbers")
 
 
 def profile_column(name: str, column: pd.Series, bins: int, limits: Limits | None) -> Profile:
@@ -92,7 +80,8 @@ def profile_column(name: str, column: pd.Series, bins: int, limits: Limits | Non
     if kind == "categories":
         counts = category_counts(column)
         outside = _outside_categories(counts, limits)
-        return Profile(name, n, kind, int(counts.sum()), limits, outside, counts=counts)
+        cells, known = cells_of(column), int(counts.sum())
+        return Profile(name, n, kind, known, limits, outside, counts=counts, cells=cells)
     values = ascending(column) if kind == "numbers" else np.empty(0)
     if not len(values):
         return Profile(name, n, kind, 0, limits)
@@ -125,46 +114,68 @@ def compare_column(profile: Profile, column: pd.Series | None) -> Iterator[Row]:
     if not len(column):
         yield Row(name, name, "values", "none", note="no rows now")
         return
-    kind = kind_of(column)
-    was = profile.kind
+    column, kind, as_before = _as_before(profile, column)
+    was, n = profile.kind, len(column)
     if was != "nothing" and kind not in (was, "nothing"):
         known = int(column.notna().sum())
         if known:
             yield _broken(name, "type", f"{was} before, {described(kind, column)} now")
-            yield _counted(
-                profile, "missing", profile.rows - profile.known, len(column) - known, len(column)
-            )
+            yield _counted(profile, "missing", profile.rows - profile.known, n - known, n)
             return
-    if kind == "numbers":
-        values = ascending(column)
-        known, outside = len(values), _outside_numbers(values, profile.limits)
-    elif kind == "categories":
-        counts = category_counts(column)
-        known, outside = int(counts.sum()), _outside_categories(counts, profile.limits)
-    else:
-        known, outside = int(column.notna().sum()), 0
+    values = ascending(column) if kind == "numbers" else np.empty(0)
+    counts = category_counts(column) if kind == "categories" else pd.Series(dtype="int64")
+    known = len(values) or int(counts.sum())
+    if not known and kind not in ("numbers", "categories"):
+        known = int(column.notna().sum())
     if not profile.known or not known:
         where = {(True, True): "on both sides", (True, False): "in the reference"}
         side = where.get((not profile.known, not known), "now")
         yield Row(name, name, "values", "none", note=f"no values {side}")
-    elif kind == "numbers":
-        yield _numeric(profile, values)
     else:
-        yield _categorical(profile, counts)
-    now = len(column)
-    yield _counted(profile, "missing", profile.rows - profile.known, now - known, now)
+        rows = _numeric(profile, values) if was == "numbers" else [_categorical(profile, counts)]
+        for row in rows:
+            told = as_before and row.about == "values"
+            yield (
+                replace(row, note="; ".join(filter(None, (_OTHER_TYPE, row.note)))) if told else row
+            )
+    yield _counted(profile, "missing", profile.rows - profile.known, n - known, n)
     if profile.guarded:
-        yield _counted(profile, "out of contract", profile.outside, outside, now)
+        outside = _outside(profile.limits, kind, values, counts)
+        yield _counted(profile, "out of contract", profile.outside, outside, n)
+
+
+def _as_before(profile: Profile, column: pd.Series) -> tuple[pd.Series, Kind, bool]:
+    """The column and its kind, read as before where only the type is another, and whether it is."""
+    kind = kind_of(column)
+    if {kind, profile.kind} != {"numbers", "categories"} or not column.notna().any():
+        return column, kind, False
+    binary = bool(np.isin(profile.values, (0.0, 1.0)).all())
+    same = reread(column, profile.kind, profile.cells, binary=binary)
+    return (column, kind, False) if same is None else (same, profile.kind, True)
 
 
 def _check_limits(name: str, kind: Kind, limits: Limits | None) -> None:
-    if limits is None or kind == "nothing":
+    if limits is None:
         return
     words = all(isinstance(limit, str) for limit in limits)
     if kind == "categories" and not words:
         raise ValueError(f"limits[{name!r}] == {limits}; categories need the names allowed")
-    if kind == "numbers" and (words or len(limits) != 2 or not limits[0] <= limits[1]):
+    if kind == "nothing" and words:
+        return
+    if kind != "categories" and (words or len(limits) != 2 or not limits[0] <= limits[1]):
         raise ValueError(f"limits[{name!r}] == {limits}; numbers need (least, greatest)")
+
+
+def _outside(
+    limits: Limits | None, kind: Kind, values: NDArray[np.float64], counts: pd.Series
+) -> int:
+    """Rows out of contract of a column that may hold another kind than the contract allows."""
+    words = limits is not None and all(isinstance(limit, str) for limit in limits)
+    if kind == "numbers" and not words:
+        return _outside_numbers(values, limits)
+    if kind == "categories" and (words or limits is None):
+        return _outside_categories(counts, limits)
+    return len(values) + int(counts.sum())  # another kind: no value is one that is allowed
 
 
 def _outside_numbers(values: NDArray[np.float64], limits: Limits | None) -> int:
@@ -182,7 +193,8 @@ def _broken(name: str, test: str, note: str) -> Row:
     return Row(name, name, "values", test, psi=_NOTHING_ALIKE, psi_null=0.0, note=note, broken=True)
 
 
-def _numeric(profile: Profile, values: NDArray[np.float64]) -> Row:
+def _numeric(profile: Profile, values: NDArray[np.float64]) -> Iterator[Row]:
+    """The row of the values and that of their tails, of which the first one's test sees little."""
     n, m = len(profile.values), len(values)
     now = numeric.bin_counts(profile.edges, values)
     used = (profile.before > 0) | (now > 0)
@@ -195,9 +207,10 @@ def _numeric(profile: Profile, values: NDArray[np.float64]) -> Row:
             level = np.float64(profile.by_chance) / profile.spread
         by_chance = float(level * np.sqrt(1 / len(before) + 1 / len(finite)))
     infinite = (n - len(before), m - len(finite))
-    return Row(
-        profile.name,
-        profile.name,
+    name = profile.name
+    yield Row(
+        name,
+        name,
         "values",
         "KS",
         statistic,
@@ -207,6 +220,24 @@ def _numeric(profile: Profile, values: NDArray[np.float64]) -> Row:
         distance,
         by_chance,
         f"infinite: {infinite[0]:,} before, {infinite[1]:,} now" if any(infinite) else "",
+    )
+    if not len(before) or not len(finite):
+        return
+    if not profile.spread:  # any other value is infinitely many deviations away
+        distance, by_chance = (np.inf if finite[0] < before[0] or finite[-1] > before[0] else 0), 0
+    share, expected, p = numeric.tails(before, finite)
+    yield Row(
+        f"{name} tails",
+        name,
+        "tails",
+        "tails",
+        share,
+        p,
+        wasserstein=distance,
+        wasserstein_null=by_chance,
+        note=f"{share:.2%} beyond the reference's tails, {expected:.2%} by chance",
+        shares=(expected, share),
+        shown=False,
     )
 
 

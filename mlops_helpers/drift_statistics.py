@@ -50,8 +50,11 @@ def adjust(
 
     "holm" bounds the chance of any false alarm, "fdr_bh" the expected share of false ones. The
     number is that of the tests `planned`, if more than the p-values that are known: a test that is
-    left out because there was nothing to see was still a chance of a false alarm.
+    left out because there was nothing to see was still a chance of a false alarm. Raises
+    `ValueError` for any other correction.
     """
+    if correction not in ("holm", "fdr_bh", "none"):
+        raise ValueError(f"correction == {correction!r}; must be 'holm', 'fdr_bh' or 'none'")
     p = np.asarray(p_values, dtype=np.float64)
     out, known = p.copy(), ~np.isnan(p)
     n = int(known.sum())
@@ -61,10 +64,8 @@ def adjust(
     if correction == "fdr_bh":
         padded = np.concatenate([p[known], np.ones(total - n)])
         out[known] = stats.false_discovery_control(padded)[:n]
-    elif correction == "holm":
+    else:
         order = np.argsort(p[known])
         stepped = np.maximum.accumulate(p[known][order] * np.arange(total, total - n, -1))
         out[np.flatnonzero(known)[order]] = np.minimum(stepped, 1.0)
-    else:
-        raise ValueError(f"correction == {correction!r}; must be 'holm', 'fdr_bh' or 'none'")
     return out

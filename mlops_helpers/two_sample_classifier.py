@@ -22,8 +22,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from mlops_helpers.drift_columns import Row
 from mlops_helpers.drift_reading import floats, kind_of
+from mlops_helpers.drift_rows import Row
 from mlops_helpers.threads import one_thread
 
 __all__ = ["FEATURE", "classifier_check"]

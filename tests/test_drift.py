@@ -1,5 +1,7 @@
 """Drift is found where it is, not where it is not, and odd input has a decided answer."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from mlops_helpers.data import FEATURES, simulate_applications
 from mlops_helpers.drift import COLUMNS, EFFECTS, Reference
 from mlops_helpers.drift_categories import chi_square
 from mlops_helpers.drift_numeric import kolmogorov_smirnov
+from mlops_helpers.drift_rows import Row
 from mlops_helpers.drift_statistics import psi, psi_null
 
 
@@ -218,14 +221,15 @@ def test_the_report_becomes_metric_rows():
     told = rows.set_index(["metric", "subject"])
     assert list(told.index) == [
         ("psi", "x"),
+        ("tail_share", "x"),
         ("missing_share", "x"),
         ("out_of_contract_share", "x"),
         ("missing_share", "none"),
         ("out_of_contract_share", "none"),
         ("share_drifted", ""),
     ]
-    assert told["severity"].tolist() == ["high", *["none"] * 5]
-    assert told["value"].iloc[1:].tolist() == [0, 0, 1, 0, 1]
+    assert told["severity"].tolist() == ["high", *["none"] * 6]
+    assert told["value"].iloc[2:].tolist() == [0, 0, 1, 0, 1]
     assert told["reference"].iloc[0] == pytest.approx(psi_null(10, 500, 500))
     assert told.loc[("missing_share", "none"), "reference"].item() == 1
 
@@ -242,7 +246,7 @@ def test_what_is_out_of_contract_has_a_row_of_its_own():
     assert row(report, "k out of contract")["note"] == "0.0% before, 0.1% now"
     assert report.drifted_columns == ["x"]
     assert report.share_drifted == 0.5
-    assert report.planned == 6
+    assert report.planned == 7
     assert reference.compare(before).table["feature"].tolist() == ["x", "k"]
 
 
@@ -257,9 +261,9 @@ def test_the_limits_of_the_contract_fit_its_applications():
 
 
 def test_the_correction_counts_tests_that_had_nothing_to_show():
-    """One column of numbers is three planned tests, whether anything is missing or not."""
+    """One column of numbers is four planned tests, whether anything is missing or not."""
     got = compared(rng().normal(size=300), rng(1).normal(0.2, 1, size=300))
-    assert got["p_adjusted"] == pytest.approx(3 * got["p_value"])
+    assert got["p_adjusted"] == pytest.approx(4 * got["p_value"])
 
 
 def test_the_distance_is_in_deviations_and_counts_as_an_effect():
@@ -302,3 +306,152 @@ def test_numbers_are_numbers_of_any_type(dtype):
     values = pd.Series([1, 2, 3, None] * 50, dtype="Float64")
     now = values.fillna(2).astype(dtype) if dtype in ("int8", "float32") else values.astype(dtype)
     assert compared(values, now)["test"] == "KS"
+
+
+def test_a_few_values_in_other_units_are_seen():
+    """One of a hundred incomes in cents: the test of all values is silent, that of tails is not."""
+    before = pd.DataFrame({"income": np.exp(10.8 + 0.5 * rng(1).normal(size=13_000))})
+    now = np.exp(10.8 + 0.5 * rng(2).normal(size=10_000))
+    reference = Reference.fit(before)
+    quiet = reference.compare(pd.DataFrame({"income": now}))
+    assert quiet.table["feature"].tolist() == ["income"]
+    cents = np.where(np.arange(10_000) % 100 == 0, 100 * now, now)
+    report = reference.compare(pd.DataFrame({"income": cents}))
+    assert row(report, "income")["severity"] == "none"
+    told = row(report, "income tails")
+    assert (told["severity"], told["test"]) == ("high", "tails")
+    assert told["wasserstein"] - told["wasserstein_null"] > 1.5
+    assert report.drifted_columns == ["income"]
+    assert report.share_drifted == 1
+    assert report.planned == quiet.planned == 4
+
+
+def test_other_values_than_the_one_there_was_are_infinitely_far():
+    """A hundredth of a constant moves: no deviation to measure it in, and no silence."""
+    before = pd.DataFrame({"x": np.full(500, 3.0)})
+    now = pd.DataFrame({"x": np.where(np.arange(20_000) % 50 == 0, 1000.0, 3.0)})
+    assert "x tails" in Reference.fit(before).compare(now).drifted
+
+
+def test_a_rare_breach_in_many_rows_is_told():
+    """Half of a hundredth out of contract in 200,000 rows is medium, however small its index."""
+    before = pd.DataFrame({"x": rng(1).uniform(0, 1, 13_000)})
+    now = pd.DataFrame({"x": np.where(np.arange(200_000) % 200 == 0, 50.0, 0.5)})
+    reference = Reference.fit(before, limits={"x": (0, 1)})
+    assert row(reference.compare(now), "x out of contract")["severity"] == "medium"
+
+
+def test_a_repair_is_low_and_says_so():
+    """Missing values that no longer come: low, with the note that they are fewer."""
+    holes = pd.DataFrame({"x": np.where(np.arange(10_000) % 10 == 0, np.nan, rng().normal())})
+    told = row(Reference.fit(holes).compare(holes.fillna(0)), "x missing")
+    assert told["severity"] == "low"
+    assert told["note"] == "10.0% before, 0.0% now; fewer than before"
+
+
+@pytest.mark.parametrize(
+    ("before", "limits", "now"),
+    [
+        (["a", "b"] * 100, ("a", "b"), [np.nan] * 100),
+        ([None] * 200, ("a", "b"), [1.0, 2.0] * 50),
+        ([None] * 200, (0, 1), ["a", "b"] * 50),
+    ],
+)
+def test_limits_of_another_kind_than_what_comes(before, limits, now):
+    """Nothing, numbers or words where the contract knows the others: counted, not a crash."""
+    frame, later = pd.DataFrame({"col": before}), pd.DataFrame({"col": now})
+    report = Reference.fit(frame, limits={"col": limits}).compare(later)
+    assert row(report, "col missing")["severity"] == "high"
+    outside = [r.shares[1] for r in report.rows if r.about == "out of contract"]
+    assert outside == [float(later["col"].notna().any())]
+
+
+class Unspeakable:
+    """A cell that has no text."""
+
+    def __str__(self):
+        """Refuse."""
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("cell", [Decimal("sNaN"), Unspeakable()])
+def test_cells_that_cannot_be_read_are_refused_by_column(cell):
+    """Whatever goes wrong in a column, the error names it."""
+    odd = pd.DataFrame({"col": pd.Series([cell, 1] * 20, dtype=object)})
+    with pytest.raises(ValueError, match="'col' cannot be read"):
+        Reference.fit(odd)
+    with pytest.raises(ValueError, match="'col' cannot be read"):
+        Reference.fit(pd.DataFrame({"col": ["a", "b"]})).compare(odd)
+
+
+def test_most_moved_comes_first():
+    """By severity and effect over its limit, not by an index that half of the rows do not have."""
+    far = Row("far", "far", "values", "KS", 1, 1e-9, wasserstein=3.0, wasserstein_null=0.0)
+    high = Row("high", "high", "values", "KS", 1, 1e-9, psi=0.3, psi_null=0.0)
+    low = Row("low", "low", "values", "KS", 1, 1e-9, psi=0.05, psi_null=0.0)
+    told = Row("told", "told", "all columns", "classifier", 0.9, 1e-9, effect=0.2)
+    report = Reference.fit(pd.DataFrame({"x": [1.0, 2.0]})).compare(pd.DataFrame({"x": [1.0, 2.0]}))
+    for one in (low, high, told, far):
+        report = report.with_row(one)
+    assert report.drifted == ["far", "high", "told", "low"]
+
+
+def test_severities_and_added_rows_count_what_was_planned():
+    """p = 0.0012 times 40 planned tests is none of chance, times 44 it may be, one more counts."""
+    frame = pd.DataFrame(rng().normal(size=(50, 10))).add_prefix("c")
+    quiet = Reference.fit(frame).compare(frame)
+    assert quiet.planned == 40
+    for p, level in ((0.0012, "high"), (0.00123, "none")):
+        report = quiet.with_row(Row("r", "r", "all columns", "t", 1, p, effect=1.0))
+        assert row(report, "r")["p_adjusted"] == pytest.approx(41 * p)
+        assert row(report, "r")["severity"] == level
+        start = pd.Timestamp("2024-01-01", tz="UTC")
+        rows = report.metric_rows(window_start=start, window_end=start, model_version=1)
+        assert rows.loc[rows["subject"] == "r", "severity"].tolist() == [level]
+
+
+def test_the_null_level_counts_the_bins_that_have_rows():
+    """Two distinct values fill two of ten bins: the level is that of two."""
+    got = compared([0.0, 1.0] * 100, [0.0, 1.0] * 50)
+    assert got["psi_null"] == pytest.approx(1 / 200 + 1 / 100)
+
+
+def test_the_limits_themselves_are_in_the_contract():
+    """The least and the greatest number allowed are allowed."""
+    frame = pd.DataFrame({"x": [0.0, 1.0] * 50})
+    report = Reference.fit(frame, limits={"x": (0, 1)}).compare(frame)
+    assert [r.shares for r in report.rows if r.about == "out of contract"] == [(0.0, 0.0)]
+
+
+OTHER = "other type, same kind of values"
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (pd.Series([True, False] * 50), pd.Series([1, 0] * 50)),
+        (pd.Series([1.0, 0.0] * 50), pd.Series([True, False] * 50)),
+        (pd.Series([1, 0, 1] * 50), pd.Series([True, False, True] * 50, dtype="boolean")),
+        (pd.Series([1, 2] * 50, dtype="category"), pd.Series([1.0, 2.0] * 50)),
+        (pd.Series([1, 2] * 50), pd.Series([1, 2] * 50, dtype="category")),
+    ],
+)
+def test_another_type_with_the_same_values_is_no_drift(before, now):
+    """Yes/no and 0/1, numbers and numbers as categories; the note says that the type is another."""
+    got = compared(before, now)
+    assert (got["severity"], got["note"]) == ("none", OTHER)
+    moved = compared(before, now.iloc[[0] * len(now)].reset_index(drop=True))
+    assert moved["severity"] == "high"
+    assert moved["note"].startswith(OTHER)
+
+
+def test_another_kind_of_values_is_high():
+    """Yes/no for incomes, 2 for yes/no, text for numbers: broken feeds, whatever their type."""
+    for before, now in (([5.0, 7.0], [True, False]), ([True, False], [2, 0]), (["1"], [1])):
+        assert compared(before * 50, now * 50)["test"] == "type"
+
+
+def test_a_reference_of_nothing_is_refused():
+    """Without a column there is nothing to compare."""
+    with pytest.raises(ValueError, match="a reference needs a column"):
+        Reference(())

@@ -1,5 +1,7 @@
 """Categories: SciPy's chi-square where counts allow it, and nothing hidden where they do not."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,6 +92,25 @@ def test_thousands_of_other_categories_are_not_summed_away(number, each):
 def test_a_thin_category_that_was_never_seen_and_now_comes_often_is_evidence():
     """Eight rows of a hundred in a category that a hundred thousand rows never had."""
     assert chi_square(np.array([[60_000.0, 55], [40_000, 37], [0, 8]]))[1] < 1e-15
+
+
+def test_the_strangest_of_many_is_that_of_all_of_them():
+    """Looking at the extremes of equal pooled counts finds what looking at each one finds."""
+    thin = rng(3).integers(0, 5, size=(300, 2)).astype(float) + 1
+    totals = np.array([2000.0, 700.0])
+    tails = [
+        stats.hypergeom.sf(thin[:, k] - 1, totals.sum(), thin.sum(axis=1), totals[k])
+        for k in (0, 1)
+    ]
+    assert categories._strangest(thin, totals) == min(1, 2 * 300 * np.minimum(*tails).min())
+
+
+def test_two_hundred_thousand_thin_categories_take_no_time():
+    """Each by itself they would take minutes."""
+    table = rng(4).poisson(2, size=(200_000, 2)).astype(float)
+    start = time.perf_counter()
+    chi_square(table)
+    assert time.perf_counter() - start < 5
 
 
 def test_ids_are_no_evidence_of_anything():

@@ -7,9 +7,9 @@ from mlops_helpers.drift_columns import compare_column, profile_column
 
 
 def test_planned_tests_do_not_depend_on_what_comes():
-    """Numbers have three, categories two, three with limits; each is a row, shown or not."""
+    """Numbers have four, categories two, three with limits; each is a row, shown or not."""
     numbers, words = pd.Series([1.0, 2.0, 3.0]), pd.Series(["a", "b", "a"])
-    for column, limits, planned in ((numbers, None, 3), (words, None, 2), (words, ("a", "b"), 3)):
+    for column, limits, planned in ((numbers, None, 4), (words, None, 2), (words, ("a", "b"), 3)):
         profile = profile_column("x", column, 10, limits)
         rows = list(compare_column(profile, column))
         assert profile.planned == len(rows) == planned

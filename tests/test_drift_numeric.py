@@ -139,3 +139,27 @@ def test_bins_hold_their_upper_edge():
     assert numeric.bin_counts(edges, values).tolist() == [25, 25, 25, 25]
     same = numeric.quantile_edges(np.full(5, 3.0), 10)
     assert numeric.bin_counts(same, np.array([2.0, 3.0, 3.0, 4.0])).tolist() == [1, 2, 1]
+
+
+@pytest.mark.parametrize(("n", "m"), [(300, 13_000), (13_000, 300), (13_000, 1000), (100, 500)])
+@pytest.mark.parametrize("ties", [False, True])
+def test_tails_keep_their_level(n, m, ties):
+    """1,000 quiet pairs: at most 5 and 1 % alarms and two standard errors, with ties even fewer."""
+    chance, p = rng(13), []
+    for _ in range(1000):
+        a, b = (chance.poisson(2, k) if ties else chance.random(k) for k in (n, m))
+        p.append(numeric.tails(np.sort(a).astype(float), np.sort(b).astype(float))[2])
+    for level in (0.05, 0.01):
+        assert np.mean(np.array(p) < level) <= level + 2 * np.sqrt(level * (1 - level) / 1000)
+
+
+def test_tails_by_hand():
+    """Of four values three lie beyond nine: 10 of 13 places for each, all orders equally likely."""
+    share, expected, p = numeric.tails(np.arange(9.0), np.array([-1.0, 4.0, 9.0, 9.0]))
+    assert (share, expected) == (0.75, 0.2)
+    more = stats.betabinom.sf(2, 4, 2, 8)  # at least 3 of 4 in 2 of the 10 gaps
+    assert p == pytest.approx(2 * more)
+    shrunk = numeric.tails(np.linspace(-3, 3, 5000), np.zeros(20_000))
+    assert shrunk[0] == 0
+    assert shrunk[2] < 1e-6
+    assert numeric.tails(np.array([1.0]), np.array([5.0, 6.0]))[2] == 1

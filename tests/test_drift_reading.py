@@ -1,7 +1,10 @@
 """What a column holds is decided by its values, not by the type that happens to carry them."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from mlops_helpers.drift_reading import ascending, category_counts, floats, kind_of
@@ -12,6 +15,8 @@ from mlops_helpers.drift_reading import ascending, category_counts, floats, kind
     [
         ([1, 2**70], "numbers"),
         ([1.5, None], "numbers"),
+        ([1, Decimal("2.5"), 0.5], "numbers"),
+        ([True, 1], "categories"),
         ([True, False], "categories"),
         ([1, "a"], "categories"),
         ([b"\xff", [1]], "categories"),
@@ -41,3 +46,17 @@ def test_categories_are_counted_by_name():
     assert mixed.to_dict() == {"1": 2, "b'\\xff'": 1}
     unused = pd.Series(["a", None], dtype=pd.CategoricalDtype(["a", "b"]))
     assert category_counts(unused).to_dict() == {"a": 1}
+
+
+def test_lists_are_counted_whatever_holds_them():
+    """Arrow's lists are categories by their text, though Arrow itself cannot count them."""
+    arrow = pd.ArrowDtype(pa.list_(pa.int64()))
+    assert category_counts(pd.Series([[1], [1], [2], None], dtype=arrow)).tolist() == [2, 1]
+
+
+def test_numbers_as_categories_have_one_name():
+    """1 and 1.0 are the same category; as text they are two."""
+    for cells in ([1, 2], [1.0, 2.0]):
+        counts = category_counts(pd.Series(cells, dtype="category"))
+        assert sorted(counts.index) == ["1", "2"]
+    assert sorted(category_counts(pd.Series(["1", "1.0"])).index) == ["1", "1.0"]

@@ -18,6 +18,7 @@ def test_psi_by_hand():
     assert psi([80, 20], [50, 50]) == pytest.approx(by_hand)
     assert psi([1, 2, 3], [10, 20, 30]) == pytest.approx(0)
     assert psi([10, 0], [0, 10]) == pytest.approx(2 * (1 - FLOOR) * np.log(1 / FLOOR))
+    assert psi([1, 0], [0, 1]) == pytest.approx(2 * 0.9999 * np.log(10_000))
     assert np.isnan(psi([1, 1], [0, 0]))
 
 
@@ -48,6 +49,8 @@ def test_adjusted_p_values():
     assert np.isnan(adjust([np.nan])).all()
     with pytest.raises(ValueError, match="'bonferroni'"):
         adjust(p, "bonferroni")
+    with pytest.raises(ValueError, match="'bogus'"):
+        adjust([np.nan], "bogus")
 
 
 @pytest.mark.parametrize("correction", ["holm", "fdr_bh"])
