@@ -213,7 +213,8 @@ def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - a dri
     cursor = connection.cursor()
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] == "delete":  # kept in the file
         cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode safe against a crash of the program
+    # NORMAL would be safe against a crash of the program only: a power cut takes what was stored
+    cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 

@@ -31,13 +31,17 @@ def rows():
 
 
 def test_sqlite_is_in_wal_mode_with_foreign_keys_and_can_be_copied(tmp_path, rows):
-    """Readers do not wait for a writer, orphans are impossible, and a backup holds every row."""
+    """Readers do not wait for a writer, orphans are impossible, and a backup holds every row.
+
+    What a write has reported stored is on the disk: a power cut does not take it.
+    """
     path = tmp_path / "log.db"
     with PredictionLog(f"sqlite:///{path}") as log:
         log.append(rows)
         with log._engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2, "FULL"
     source, copy = sqlite3.connect(path), sqlite3.connect(tmp_path / "copy.db")
     source.backup(copy)
     source.close()

@@ -38,7 +38,7 @@ DAY = pd.Timedelta(days=1)
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 BATCH = 500_000  # rows of one append
 PRAGMAS = (
-    "PRAGMA synchronous=NORMAL",
+    "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     f"PRAGMA cache_size=-{log_store._WRITE_CACHE_KIB}",
 )
