@@ -26,7 +26,12 @@ Row = tuple[str, str, float, float, float, str, Status, str]
 _NAN = float("nan")
 _DAY = pd.Timedelta(days=1)
 _HOUR = pd.Timedelta(hours=1)
-_MILD = ("none", "low", "", "no data")  # severities that call for nobody
+_UNJUDGED = ("", "no data")
+_MILD = ("none", "low", *_UNJUDGED)  # severities that call for nobody; an unknown word does
+_DRIFT = (  # the metrics of `DriftReport.metric_rows`
+    *("psi", "tail_share", "missing_share", "out_of_contract_share", "classifier_auc"),
+    "share_drifted",
+)
 
 
 @dataclass(frozen=True)
@@ -70,22 +75,23 @@ def health_report(
     that is empty or has not begun at `as_of`.
     """
     for name, time in (("start", start), ("end", end), ("as_of", as_of)):
-        if pd.Timestamp(time).tz is None:
+        if pd.isna(time) or pd.Timestamp(time).tz is None:
             raise ValueError(f"{name} == {time} has no time zone; pd.Timestamp({name}, tz='UTC')")
+    start, end, as_of = pd.Timestamp(start), pd.Timestamp(end), pd.Timestamp(as_of)
     if not start < min(end, as_of):
         raise ValueError(f"start == {start} must be before end == {end} and as_of == {as_of}")
     given = limits or HealthLimits()
-    until = min(pd.Timestamp(end), pd.Timestamp(as_of))
+    until = min(end, as_of)
     figures = log.health_figures(start, until, as_of=as_of, usual_days=given.usual_days)
-    days = (until - pd.Timestamp(start)) / _DAY
+    days = (until - start) / _DAY
     rows = [
         *_volume(figures, given, days),
         *_latency(figures, given),
         *_quality(figures, given),
         *_drift(figures),
         *_performance(figures, given),
-        *_alerts(figures, pd.Timestamp(as_of)),
-        *_deliveries(figures, given, pd.Timestamp(as_of)),
+        *_alerts(figures, as_of),
+        *_deliveries(figures, given, as_of),
     ]
     return pd.DataFrame(rows, columns=list(HEALTH_COLUMNS)).astype(
         {"value": "float64", "low": "float64", "high": "float64"}
@@ -161,15 +167,32 @@ def _quality(figures: HealthFigures, limits: HealthLimits) -> Iterator[Row]:
 
 
 def _drift(figures: HealthFigures) -> Iterator[Row]:
-    rows = figures.metrics[figures.metrics["metric"] == "psi"]
-    moved = rows[~rows["severity"].fillna("").isin(_MILD)]
-    head = ("drift", "features drifted", len(moved) if len(rows) else _NAN, _NAN, _NAN, "features")
-    if rows.empty:
+    """Features with a drift row of any kind that moved, and all columns together."""
+    every = figures.metrics[figures.metrics["metric"].isin(_DRIFT)]
+    rows = every[every["metric"] != "share_drifted"]
+    severity = rows["severity"].fillna("")
+    moved = rows[~severity.isin(_MILD)]
+    unjudged = rows[severity.isin(_UNJUDGED)]
+    shares = every.loc[every["metric"] == "share_drifted", "value"]
+    # The share counts small drifts too: alone it calls only where no row says which they are.
+    share = 0.0 if severity.isin(["low"]).any() or len(moved) else shares.max()
+    features = set(rows["subject"]) - {""}
+    names = sorted(name or "all columns together" for name in set(moved["subject"]))
+    value = len(set(moved["subject"]) - {""}) if features else _NAN
+    head = ("drift", "features drifted", value, _NAN, _NAN, "features")
+    told = f"{len(set(moved['subject']) - {''})} of {len(features)} moved by more than a little: "
+    told += ", ".join(names) or "none"
+    if share > 0:
+        told += f"; the share of features that drifted is stored as {share:.1%}"
+    if len(moved) or share > 0:
+        yield *head, "attention", told
+    elif rows.empty:
         yield *head, "not enough data", "no drift report is stored for this window"
-        return
-    names = ", ".join(sorted(set(moved["subject"]))) or "none"
-    told = f"{len(moved)} of {len(rows)} moved by more than a little: {names}"
-    yield *head, "attention" if len(moved) else "ok", told
+    elif len(unjudged):
+        which = ", ".join(sorted({name or "all columns together" for name in unjudged["subject"]}))
+        yield *head, "not enough data", f"{told}; no verdict is stored for {which}"
+    else:
+        yield *head, "ok", told
 
 
 def _performance(figures: HealthFigures, limits: HealthLimits) -> Iterator[Row]:
@@ -190,19 +213,36 @@ def _performance(figures: HealthFigures, limits: HealthLimits) -> Iterator[Row]:
         far = not low <= now.predicted <= high
         told = f"{value:.1%} ({low:.1%} to {high:.1%}), the model expected {now.predicted:.1%}"
         yield *head, "attention" if far else "ok", told
-    rows = figures.metrics[figures.metrics["metric"] == "auc"]
-    rows = rows[rows["value"].notna()]
-    if rows.empty:
+    yield _auc(figures.metrics, limits)
+
+
+def _auc(metrics: pd.DataFrame, limits: HealthLimits) -> Row:
+    """The worst of all model versions: one that fails is not hidden by another."""
+    rows = metrics[metrics["metric"] == "auc"]
+    whole = rows[rows["subject"] == ""]
+    rows = whole if len(whole) else rows
+    if rows["value"].isna().all():
         missing = ("performance", "auc", _NAN, _NAN, _NAN, "")
-        yield *missing, "not enough data", "no AUC is stored for this window"
-        return
-    last = rows.iloc[-1]
-    head = ("performance", "auc", last["value"], last["low"], last["high"], "")
-    if pd.isna(last["low"]) or pd.isna(last["high"]):
-        yield *head, "not enough data", f"{last['value']:.3f} without an interval"
-        return
-    told = f"{last['value']:.3f} ({last['low']:.3f} to {last['high']:.3f}), floor {limits.auc:g}"
-    yield *head, "attention" if last["high"] < limits.auc else "ok", told
+        return *missing, "not enough data", "no AUC is stored for this window"
+    unknown = rows[["value", "low", "high"]].isna().any(axis=1)
+    failing = rows["high"] < limits.auc
+    status: Status
+    if failing.any():
+        worst, status = rows[failing].sort_values("high").iloc[0], "attention"
+    elif unknown.any():
+        worst, status = rows[unknown].sort_values("value").iloc[0], "not enough data"
+    else:
+        worst, status = rows.sort_values("low").iloc[0], "ok"
+    head = ("performance", "auc", worst["value"], worst["low"], worst["high"], "")
+    told = f"{worst['value']:.3f} ({worst['low']:.3f} to {worst['high']:.3f}), floor {limits.auc:g}"
+    if pd.isna(worst["value"]):
+        told = "not known"
+    elif status == "not enough data":
+        told = f"{worst['value']:.3f} without an interval"
+    if len(rows) > 1:
+        told += f"; the worst of {len(rows)}: model version {worst['model_version']}"
+        told += f", {worst['subject']}" if worst["subject"] else ""
+    return *head, status, told
 
 
 def _alerts(figures: HealthFigures, as_of: pd.Timestamp) -> Iterator[Row]:

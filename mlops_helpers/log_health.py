@@ -53,8 +53,9 @@ class Quantile:
 class HealthFigures:
     """All that the health report is made of.
 
-    `messages` counts what was to be told so far; `troubled` are those that are not sent, and those
-    about events of the window that not everybody got.
+    `alerts` have the recoveries that were told until `as_of`. `messages` counts what was to be told
+    by then; `troubled` are those that were not sent by then, and those about events of the window
+    that not everybody got.
     """
 
     window: Counts
@@ -93,10 +94,10 @@ def read(
         days_before=each,
         timed=timed,
         latency=latency,
-        metrics=_metrics(connection, start, end),
-        alerts=log_alerts.read(connection),
-        messages=connection.scalar(sa.select(sa.func.count()).select_from(deliveries)),
-        troubled=_troubled(connection, start, end),
+        metrics=_metrics(connection, start, end, as_of),
+        alerts=_alerts(connection, as_of),
+        messages=_messages(connection, as_of),
+        troubled=_troubled(connection, start, end, as_of),
     )
 
 
@@ -162,22 +163,51 @@ def _latency(
     return int(n), found
 
 
-def _troubled(connection: sa.Connection, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+def _alerts(connection: sa.Connection, as_of: pd.Timestamp) -> pd.DataFrame:
+    """All alerts; one whose last event by `as_of` was a recovery has it, whatever came later."""
+    frame = log_alerts.read(connection)
+    query = sa.select(deliveries.c.alert_id, deliveries.c.event, deliveries.c.event_at)
+    query = query.where(deliveries.c.event_at <= epoch(as_of))
+    told = sql_frames.read(connection, query.order_by(deliveries.c.event_at, deliveries.c.event))
+    last = told.drop_duplicates("alert_id", keep="last")
+    over = last[last["event"] == "resolved"].set_index("alert_id")["event_at"]
+    known = dict(zip(over.index, over, strict=True))
+    pairs = zip(frame["alert_id"], frame["resolved_at"], strict=True)
+    resolved = pd.Series([known.get(key, at) for key, at in pairs], index=frame.index)
+    return frame.assign(resolved_at=pd.to_datetime(resolved, utc=True))
+
+
+def _messages(connection: sa.Connection, as_of: pd.Timestamp) -> int:
+    query = sa.select(sa.func.count()).select_from(deliveries)
+    return int(connection.scalar(query.where(deliveries.c.event_at <= epoch(as_of))))
+
+
+def _troubled(
+    connection: sa.Connection, start: pd.Timestamp, end: pd.Timestamp, as_of: pd.Timestamp
+) -> pd.DataFrame:
+    """Nobody writes down when a delivery was given up: one that is so now counts as such."""
+    later = sa.and_(deliveries.c.status == "sent", deliveries.c.sent_at > epoch(as_of))
+    status = sa.case((later, "pending"), else_=deliveries.c.status).label("status")
     partly = (
         deliveries.c.last_error != "",
         deliveries.c.event_at >= epoch(start),
         deliveries.c.event_at <= epoch(end),
     )
-    query = sa.select(deliveries.c.status, deliveries.c.event_at, deliveries.c.channel)
-    query = query.where(sa.or_(deliveries.c.status != "sent", sa.and_(*partly)))
+    query = sa.select(status, deliveries.c.event_at, deliveries.c.channel)
+    query = query.where(sa.or_(status != "sent", sa.and_(*partly)))
+    query = query.where(deliveries.c.event_at <= epoch(as_of))
     return sql_frames.read(connection, query)
 
 
-def _metrics(connection: sa.Connection, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
-    """The metric rows of windows that begin in [start, end), the newest of each series."""
+def _metrics(
+    connection: sa.Connection, start: pd.Timestamp, end: pd.Timestamp, as_of: pd.Timestamp
+) -> pd.DataFrame:
+    """The rows of windows that overlap [start, end) and are over, the newest of each series."""
+    begins, ends = metrics.c.window_start, metrics.c.window_end
     query = (
         sa.select(metrics)
-        .where(metrics.c.window_start >= epoch(start), metrics.c.window_start < epoch(end))
+        .where(begins < epoch(end), sa.or_(begins >= epoch(start), ends > epoch(start)))
+        .where(ends <= epoch(as_of))
         .order_by(metrics.c.window_end, metrics.c.window_start)
     )
     frame = sql_frames.read(connection, query)

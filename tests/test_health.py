@@ -249,3 +249,102 @@ def test_windows_that_cannot_be_are_refused(log):
     ):
         with pytest.raises(ValueError, match=told):
             report(log, **times)
+
+
+def test_the_worst_model_is_judged(log):
+    """A version that fails is not hidden by one that is well, whatever their order."""
+    figure = ("performance", "auc")
+    fine = metric("auc", 0.8, low=0.78, high=0.82)
+    poor = metric("auc", 0.45, low=0.43, high=0.47)
+    group = metric("auc", 0.9, subject="home=RENT", low=0.88, high=0.92)
+    for bad, good in ((1, 2), (5, 4)):
+        for one, version in ((poor, bad), (fine, good), (group, good)):
+            log.append_metrics(one.assign(model_version=version))
+        found = report(log).loc[figure]
+        assert [found["value"], found["status"]] == [0.45, "attention"]
+    assert found["told"].endswith("the worst of 4: model version 1")
+    log.append_metrics(
+        pd.concat([poor.assign(model_version=v) for v in (1, 5)]).assign(
+            value=0.8, low=np.nan, high=np.nan
+        )
+    )
+    assert report(log).loc[figure, "status"] == "not enough data"
+
+
+@pytest.mark.parametrize(
+    ("name", "subject"),
+    [
+        ("classifier_auc", ""),
+        ("missing_share", "age"),
+        ("tail_share", "age"),
+        ("out_of_contract_share", "age"),
+    ],
+)
+def test_every_drift_metric_counts(log, name, subject):
+    """The margins stand still, and something else has moved: attention, by name."""
+    figure = ("drift", "features drifted")
+    log.append_metrics(metric("psi", 0.01, subject="age"))
+    log.append_metrics(metric(name, 0.9, subject=subject, severity="high"))
+    found = report(log).loc[figure]
+    assert found["status"] == "attention"
+    assert found["told"].endswith(subject or "all columns together")
+
+
+def test_a_share_of_drifted_features_calls_where_no_row_says_which(log):
+    """100 % drifted beside "none" is not ok; beside small drifts it is those."""
+    figure = ("drift", "features drifted")
+    log.append_metrics(metric("psi", 0.01, subject="age"))
+    log.append_metrics(metric("share_drifted", 1.0))
+    found = report(log).loc[figure]
+    assert found["status"] == "attention"
+    assert "stored as 100.0%" in found["told"]
+    log.append_metrics(metric("psi", 0.05, subject="age", severity="low"))
+    assert report(log).loc[figure, "status"] == "ok"
+
+
+@pytest.mark.parametrize("severity", ["", "no data"])
+def test_drift_without_a_verdict_is_not_ok(log, severity):
+    """Nobody judged it, or nobody could: the report says so, with the feature's name."""
+    log.append_metrics(metric("psi", 0.4, subject="age", severity=severity))
+    found = report(log).loc[("drift", "features drifted")]
+    assert found["status"] == "not enough data"
+    assert found["told"].endswith("no verdict is stored for age")
+
+
+def test_metrics_belong_to_the_report_by_their_windows(log):
+    """A month's drift counts in the week within it, once the month is over, and not before."""
+    week = {"start": FEBRUARY + pd.Timedelta(days=7), "end": FEBRUARY + pd.Timedelta(days=14)}
+    figure = ("drift", "features drifted")
+    log.append_metrics(metric("psi", 0.4, subject="age", severity="high"))
+    assert report(log, **week).loc[figure, "status"] == "attention"
+    soon = report(log, as_of=FEBRUARY + pd.Timedelta(days=20))
+    assert soon.loc[figure, "status"] == "not enough data"
+    after = report(log, start=MARCH, end=MARCH + pd.Timedelta(days=7), as_of=LATER)
+    assert after.loc[figure, "status"] == "not enough data"
+
+
+def test_what_came_later_is_not_known_yet(log):
+    """An alert that was over at `as_of` and opened again; a message that was sent afterwards."""
+    for change in (
+        alert(1, day=31, opened=31),
+        alert(1, day=35, opened=31, status="resolved"),
+        alert(1, day=50, opened=31, seen=2),
+    ):
+        log.append_alerts(change, channels=["kept"])
+    deliver(log, {"kept": Kept()}, when=JANUARY + pd.Timedelta(days=50))
+    then = report(log, as_of=JANUARY + pd.Timedelta(days=40))
+    assert then.loc[("alerts", "open"), ["value", "status"]].tolist() == [0, "ok"]
+    assert then.loc[("deliveries", "not delivered"), "told"] == (
+        "of 2 messages 0 given up, 2 late; channels: kept"
+    )
+    now = report(log)
+    assert now.loc[("alerts", "open"), "value"] == 1
+    assert now.loc[("deliveries", "not delivered"), "status"] == "ok"
+
+
+def test_times_may_be_texts(log):
+    """ISO texts with their zone are times; a missing one is refused."""
+    texts = {"start": FEBRUARY.isoformat(), "end": MARCH.isoformat(), "as_of": MARCH.isoformat()}
+    pd.testing.assert_frame_equal(report(log, **texts), report(log))
+    with pytest.raises(ValueError, match="as_of == NaT has no time zone"):
+        report(log, as_of=pd.NaT)
