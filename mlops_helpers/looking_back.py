@@ -151,7 +151,7 @@ def _moved(drift: pd.DataFrame, alpha: float) -> Iterator[str]:
 def _effect(drift: pd.DataFrame) -> pd.Series:
     """The largest effect of each row in units of the one from which it is high.
 
-    A row without any measure is a column that cannot be compared at all: infinite.
+    A column that drifted without a test cannot be compared at all: infinite.
     """
     joint = drift["test"] == "classifier"
     found = {
@@ -160,7 +160,8 @@ def _effect(drift: pd.DataFrame) -> pd.Series:
         "auc": (2 * drift["statistic"] - 1).where(joint),
     }
     units = {name: values / EFFECTS[name][-1] for name, values in found.items()}
-    return pd.DataFrame(units).max(axis="columns").fillna(np.inf)
+    worst = pd.DataFrame(units).max(axis="columns").fillna(0.0)
+    return worst.mask(drift["p_adjusted"].isna(), np.inf)
 
 
 def _ranking(model: Mapping[Any, Any], unseen: Mapping[Any, Any]) -> Iterator[str]:
