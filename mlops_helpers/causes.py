@@ -7,20 +7,30 @@
 Each cause leaves its own trace, and some traces need labels:
 
 ==================  ==============  ===================  ==========  =============
-cause               contract, gaps  features and scores  O/E         AUC or slope
+cause               feed            features and scores  O/E         AUC or slope
 ==================  ==============  ===================  ==========  =============
-feed broke          move            move                 moves       move
-applicants changed  stay            move                 stays       stay
-label rate changed  stay            move, but little     moves       stay
-the world changed   stay            stay                 may move    move
+feed broke          moves           move                 moves       move
+applicants changed  stays           move                 stays       stay
+label rate changed  stays           move, but little     moves       stay
+the world changed   stays           stay                 may move    move
 ==================  ==============  ===================  ==========  =============
+
+"feed" is any of the five of `cause_feeds`. O/E, AUC and slope are what `cause_outcomes` leaves of
+them: changes from what the holdout led one to expect of *these* applicants. The plain AUC is no
+such thing: it falls when applicants are more alike, and rises in a recession, by range alone.
 
 A signal has moved if two things hold: its interval leaves out the value of no change, and the
 change is beyond a limit below which nobody would act. Silence is an all-clear only if a grave
 change, three times that limit, can be excluded. `cause_scores` measures how often the reading
-is right. What it cannot do: tell "everybody is riskier by the same factor" from "defaults are more
-frequent" by calibration (Bayes makes them one), see a feed that keeps every column's distribution,
-or name two causes at once; it names the graver one.
+is right. What it cannot do:
+
+* tell "everybody is riskier by the same factor" from "defaults are more frequent" by calibration
+  (Bayes makes them one), or name two causes at once; it names the graver one;
+* see a feed that hands each applicant the value of another, or swaps two known categories, or
+  moves numbers by less than a factor of three: they pass for changed applicants or, with labels,
+  for a changed world. Conversely a campaign that brings one kind of applicant only can look like a
+  column that is stuck. Only the raw rows and whoever sends them tell these apart;
+* judge a kind of applicant that the holdout hardly has: the label signals are then unknown.
 """
 
 from __future__ import annotations
@@ -30,20 +40,23 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
-from mlops_helpers.business import Interval
-from mlops_helpers.calibration import recalibration
-from mlops_helpers.contracts import FEATURES, MAY_BE_MISSING, TARGET
-from mlops_helpers.contracts import LIMITS as CONTRACT
-from mlops_helpers.delong import MIN_PER_CLASS, auc_drop, auc_interval
+from mlops_helpers.business import UNKNOWN, Interval
+from mlops_helpers.cause_feeds import feed_signals
+from mlops_helpers.cause_likeness import likeness
+from mlops_helpers.cause_outcomes import Found, holdout_signals, outcome_signals
+from mlops_helpers.contracts import FEATURES, TARGET
+from mlops_helpers.delong import MIN_PER_CLASS
 from mlops_helpers.drift import DriftReport, Reference
-from mlops_helpers.two_samples import newcombe
 
 __all__ = [
     "AFTER_LABELS",
     "BEFORE_LABELS",
     "CANNOT_TELL",
+    "FEED",
+    "HOLDOUT",
     "LIMITS",
     "NOTHING",
     "SIGNAL_COLUMNS",
@@ -86,18 +99,26 @@ LIMITS = MappingProxyType(
     {
         "out of contract": _Limit(0.0, -np.inf, 0.005),
         "missing": _Limit(0.0, -np.inf, 0.01),
+        "unseen categories": _Limit(0.0, -np.inf, 0.01),
+        "one value": _Limit(0.0, -np.inf, 0.3),
+        "scale": _Limit(1.0, 0.333, 3.0),
         "features drifted": _Limit(0.0, -np.inf, 0.0),
         "scores drifted": _Limit(0.0, -np.inf, 0.0),
         "expected default rate": _Limit(1.0, 0.9, 1.1),
+        "holdout O/E": _Limit(1.0, 0.8, 1.25),
+        "holdout slope": _Limit(1.0, 0.75, 1.33),
         "observed default rate": _Limit(1.0, 0.85, 1.15, needs_labels=True),
         "observed / expected": _Limit(1.0, 0.8, 1.25, needs_labels=True),
         "AUC": _Limit(0.0, -0.03, np.inf, needs_labels=True),
         "calibration slope": _Limit(1.0, 0.75, 1.33, needs_labels=True),
     }
 )
-"""By signal. The shares and the AUC are differences from the holdout, the two rates are ratios to
-it; O/E and the slope of the calibration are right at 1 by themselves. An AUC that rises harms no
-one, and it does in a recession: applicants differ more from one another."""
+"""By signal. Shares and the AUC are differences, the rest ratios. The two of `HOLDOUT` compare it
+with 1: they say that the model was never calibrated, which is no change and so no cause; the
+window's own O/E and slope are compared with the holdout's. An AUC above what was expected harms no
+one."""
+HOLDOUT = ("holdout O/E", "holdout slope")
+FEED = ("out of contract", "missing", "unseen categories", "one value", "scale")
 BEFORE_LABELS = tuple(name for name, limit in LIMITS.items() if not limit.needs_labels)
 AFTER_LABELS = tuple(name for name, limit in LIMITS.items() if limit.needs_labels)
 
@@ -109,7 +130,10 @@ WHAT_TO_DO = MappingProxyType(
             "a model that learns the fault will be wrong once it is mended."
         ),
         "applicants changed": (
-            "The model still means what it says, so leave it; until labels are in, that is a hope. "
+            "First rule out the feed: look at raw rows of the columns that moved, and ask whoever "
+            "sends them whether a unit, a code or a default value is new; nothing here can tell "
+            "swapped names or another currency from other people. If the rows are true, the model "
+            "still means what it says, so leave it; until labels are in, that is a hope. "
             "Look at who applies now, at the volume and the loss to expect, and at the cut-off. "
             "Retrain when the new kind of applicant was rare in the training rows. When labels "
             "arrive, see first whether observed / expected has moved as well."
@@ -146,10 +170,12 @@ def signals(
     holdout and is used in the window only when every row has it, because the loans whose outcome
     is known first are those that were quick to default.
 
-    Returns a frame `SIGNAL_COLUMNS`: `before` and `now` are the figures of holdout and window,
-    `value` the change with its interval at `level` (none for the two drift reports, which carry a
-    family-wise level of their own), `limit` in words, `moved` True, False or missing (unknown);
-    `clear` says that the interval excludes a change of three times the limit.
+    Returns a frame `SIGNAL_COLUMNS`: `before` and `now` are the figures of holdout and window
+    (of the AUC, `before` is that expected of the window's applicants), `value` the change with its
+    interval at `level` (none for the two drift reports, which carry a family-wise level of their
+    own; O/E and slope by `cause_outcomes`), `limit` in words, `moved` True, False or missing
+    (unknown); `clear` says that the interval excludes a change of three times the limit. The rows
+    `HOLDOUT` compare the holdout with 1: where they moved, the model was never calibrated.
     Raises ValueError naming a column that is not there.
     """
     for name, frame, needed in (
@@ -159,17 +185,25 @@ def signals(
         lacking = [column for column in needed if column not in frame.columns]
         if lacking:
             raise ValueError(f"{name} has no column {lacking[0]!r}; signals needs {list(needed)}.")
-    report = reference.compare(window)
     labelled = TARGET in window.columns and len(window) > 0 and window[TARGET].notna().all()
     found = {
-        "out of contract": _contract(holdout, window, level),
-        "missing": _missing(holdout, window, level),
-        **_drift(report),
+        **feed_signals(reference, holdout, window, level),
         "expected default rate": _ratio(holdout["probability"], window["probability"], level),
-        **(_after(holdout, window, level) if labelled else {}),
+        **holdout_signals(holdout, level),
     }
-    unknown = (np.nan, np.nan, Interval(np.nan, np.nan, np.nan, 0), None)
-    rows = [_row(name, limit, *found.get(name, unknown)) for name, limit in LIMITS.items()]
+    unknown: Found = (np.nan, np.nan, UNKNOWN)
+    drift = _drift(reference.compare(window))
+    if labelled:
+        # Weights cost rows, so they are taken only where the report sees other applicants.
+        other = any(moved for *_, moved in drift.values())
+        weight = likeness(holdout, window) if other else np.ones(len(holdout))
+        found |= _after(holdout, window, level, weight)
+    rows = [
+        _row(name, limit, *drift[name])
+        if name in drift
+        else _row(name, limit, *found.get(name, unknown))
+        for name, limit in LIMITS.items()
+    ]
     frame = pd.DataFrame(rows, columns=list(SIGNAL_COLUMNS))
     return frame.astype({"moved": "boolean", "clear": "boolean"})
 
@@ -186,7 +220,7 @@ def read(found: pd.DataFrame) -> str:
     def any_of(*names: str) -> bool:
         return bool(moved.reindex(list(names)).fillna(False).any())
 
-    if any_of("out of contract", "missing"):
+    if any_of(*FEED):
         return "feed broke"
     if any_of("AUC", "calibration slope"):
         return "the world changed"
@@ -195,15 +229,17 @@ def read(found: pd.DataFrame) -> str:
     if any_of("features drifted", "scores drifted", "expected default rate"):
         return "applicants changed"
     clear = found.set_index("signal")["clear"].reindex(list(AFTER_LABELS)).fillna(False).all()
-    known = moved.reindex(list(LIMITS)).notna().all()
+    known = moved.reindex([name for name in LIMITS if name not in HOLDOUT]).notna().all()
     return NOTHING if known and clear else CANNOT_TELL
 
 
-_Found = tuple[float, float, Interval, bool | None]  # before, now, change, moved if known already
-
-
 def _row(
-    name: str, limit: _Limit, before: float, now: float, change: Interval, moved: bool | None
+    name: str,
+    limit: _Limit,
+    before: float,
+    now: float,
+    change: Interval,
+    moved: bool | None = None,
 ) -> tuple[object, ...]:
     """One line of the table; without an interval nothing is known unless `moved` says so."""
     if moved is None and change.known:
@@ -219,34 +255,10 @@ def _row(
     return *head, change.value, change.low, change.high, *limits, moved, clear
 
 
-def _contract(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> _Found:
-    before, now = (_breaks(frame) for frame in (holdout, window))
-    return before.mean(), now.mean(), newcombe(before, now, 1 - level), None
-
-
-def _breaks(frame: pd.DataFrame) -> pd.Series:
-    """Whether a row holds a value that the contract forbids, or lacks one that it demands."""
-    demanded = [name for name in FEATURES if name not in MAY_BE_MISSING]
-    broken = frame[demanded].isna().any(axis=1)
-    for name, (low, high) in CONTRACT.items():
-        broken |= frame[name].notna() & ~frame[name].between(low, high)
-    return broken
-
-
-def _missing(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> _Found:
-    """The column with the largest rise; the level is shared among all, as any could be it."""
-    before, now = (frame[list(FEATURES)].isna().mean() for frame in (holdout, window))
-    if window.empty:
-        return np.nan, np.nan, Interval(np.nan, np.nan, np.nan, 0), None
-    worst = str((now - before).idxmax())
-    sides = holdout[worst].isna(), window[worst].isna()
-    return before[worst], now[worst], newcombe(*sides, (1 - level) / len(FEATURES)), None
-
-
-def _drift(report: DriftReport) -> dict[str, _Found]:
+def _drift(report: DriftReport) -> dict[str, tuple[float, float, Interval, bool | None]]:
     """The report's own verdict on the values of the features and on the scores."""
     of = report.table["feature"]
-    found: dict[str, _Found] = {}
+    found: dict[str, tuple[float, float, Interval, bool | None]] = {}
     for name, rows in (
         ("features drifted", report.table[of.isin(FEATURES)]),
         ("scores drifted", report.table[of == "probability"]),
@@ -258,34 +270,25 @@ def _drift(report: DriftReport) -> dict[str, _Found]:
     return found
 
 
-def _ratio(before: pd.Series, now: pd.Series, level: float) -> _Found:
+def _ratio(before: pd.Series, now: pd.Series, level: float) -> Found:
     """Ratio of two means, its interval normal on the scale of the logarithm."""
     means = float(before.mean()), float(now.mean())
     n = len(now)
     if min(len(before), n) < 2 or min(means) <= 0:
-        return *means, Interval(np.nan, np.nan, np.nan, n), None
+        return *means, UNKNOWN
     spread = sum((x.std() / x.mean()) ** 2 / len(x) for x in (before, now))
     reach = np.exp(stats.norm.ppf((1 + level) / 2) * np.sqrt(spread))
     value = means[1] / means[0]
-    return *means, Interval(value, value / reach, value * reach, n), None
+    return *means, Interval(value, value / reach, value * reach, n)
 
 
-def _after(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> dict[str, _Found]:
+def _after(
+    holdout: pd.DataFrame, window: pd.DataFrame, level: float, weight: NDArray[np.float64]
+) -> dict[str, Found]:
     """What labels tell; nothing with too few of a class, where intervals do not hold."""
-    (y0, p0), (y1, p1) = (
-        (frame[TARGET].astype(float), frame["probability"]) for frame in (holdout, window)
-    )
-    if min(y0.sum(), (1 - y0).sum(), y1.sum(), (1 - y1).sum()) < MIN_PER_CLASS:
+    sides = [frame[TARGET].astype(float) for frame in (holdout, window)]
+    if min(min(y.sum(), (1 - y).sum()) for y in sides) < MIN_PER_CLASS:
         return {}
-    found = {"observed default rate": _ratio(y0, y1, level)}
-    ratios = [y.sum() / p.sum() for y, p in ((y0, p0), (y1, p1))]
-    reach = np.exp(stats.norm.ppf((1 + level) / 2) * ((y1 - p1) ** 2).sum() ** 0.5 / y1.sum())
-    change = Interval(ratios[1], ratios[1] / reach, ratios[1] * reach, len(y1))
-    found["observed / expected"] = (*ratios, change, None)
-    drop = auc_drop(y0, p0, y1, p1, confidence=level)
-    rise = Interval(-drop.value, -drop.high, -drop.low, drop.n)
-    areas = (auc_interval(y, p).value for y, p in ((y0, p0), (y1, p1)))
-    found["AUC"] = (*areas, rise, None)
-    slopes = [recalibration(y, p, confidence=level).slope for y, p in ((y0, p0), (y1, p1))]
-    found["calibration slope"] = (slopes[0].value, slopes[1].value, slopes[1], None)
-    return found
+    observed = _ratio(*sides, level)
+    signs = outcome_signals(holdout, window, level, weight=weight)
+    return {"observed default rate": observed, **signs}

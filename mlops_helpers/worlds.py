@@ -61,8 +61,9 @@ class World:
     told: the change and its size, in words; cause: which of the four it is.
     scenario: of `simulation`. applicants: changes who applies, before loans are settled by the
     unchanged P(default | x). odds: times the odds of default of everybody, whoever applies.
-    defaults: times as many defaults, with P(x | default) kept. feed: changes what is seen, after
-    loans were settled.
+    defaults: times as many defaults, with P(x | default) kept. safest: only this share of the
+    quiet applicants, those of the least risk, applies. feed: changes what is seen, after loans
+    were settled.
     """
 
     told: str
@@ -71,6 +72,7 @@ class World:
     applicants: Change | None = None
     odds: float = 1.0
     defaults: float = 1.0
+    safest: float = 1.0
     feed: Change | None = None
 
 
@@ -92,6 +94,8 @@ def draw_world(
     drawing = {"seed": seed, "start": start, "months": months}
     if world.defaults != 1.0:
         frame = _more_defaults(n, world.defaults, rng, **drawing)
+    elif world.safest != 1.0:
+        frame = _safest(n, world.safest, **drawing)
     else:
         frame = simulate_applications(n, scenario=scenario, **drawing)
         if world.applicants is not None:
@@ -132,6 +136,14 @@ def _more_defaults(
     frame = pool.iloc[np.sort(np.concatenate(chosen))].reset_index(drop=True)
     odds = times * (1 - BASE_RATE) / (1 - rate)
     return frame.assign(true_probability=_times_odds(true_default_probability(frame), odds))
+
+
+def _safest(n: int, share: float, **drawing: object) -> pd.DataFrame:
+    """The `n` quiet applications of the least risk among `n` / `share`, in order of time."""
+    pool = simulate_applications(round(n / share), **drawing)
+    pool["true_probability"] = true_default_probability(pool)
+    chosen = pool["true_probability"].rank(method="first") <= n
+    return pool[chosen].reset_index(drop=True)
 
 
 def _times_odds(probability: pd.Series, times: float) -> pd.Series:
@@ -179,6 +191,11 @@ def _per_cent(share: float) -> Change:
 def _missing(column: str, share: float) -> Change:
     """A share of a column is lost."""
     return lambda frame, rng: frame.assign(**{column: frame[column].mask(_some(frame, share, rng))})
+
+
+def _as(column: str, seen: Callable[[pd.Series], pd.Series | float]) -> Change:
+    """A column is seen as something else that keeps to the contract."""
+    return lambda frame, _: frame.assign(**{column: seen(frame[column])})
 
 
 def _shuffled(column: str) -> Change:
@@ -250,5 +267,33 @@ WORLDS: dict[str, World] = {
         "each income is that of another applicant: only correlations change",
         "feed broke",
         feed=_shuffled("annual_income"),
+    ),
+    "the safest apply": World(
+        "only those below the 60 % quantile of the true risk apply",
+        "applicants changed",
+        safest=0.6,
+    ),
+    "income by the month": World(
+        "incomes arrive by the month", "feed broke", feed=_as("annual_income", lambda x: x / 12)
+    ),
+    "purposes in capitals": World(
+        "purposes arrive in capitals",
+        "feed broke",
+        feed=_as("loan_purpose", lambda x: x.str.upper()),
+    ),
+    "debt all 0": World(
+        "every debt ratio is 0",
+        "feed broke",
+        feed=_as("debt_to_income_ratio", lambda _: 0.0),
+    ),
+    "history all 0": World(
+        "every credit history is 0",
+        "feed broke",
+        feed=_as("credit_history_length", lambda _: 0.0),
+    ),
+    "homes swapped": World(
+        "rent is seen as mortgage and mortgage as rent",
+        "feed broke",
+        feed=_as("home_ownership", lambda x: x.replace({"rent": "mortgage", "mortgage": "rent"})),
     ),
 }

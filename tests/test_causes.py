@@ -4,10 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_helpers.calibration import recalibration
 from mlops_helpers.causes import (
     AFTER_LABELS,
     BEFORE_LABELS,
     CANNOT_TELL,
+    FEED,
+    HOLDOUT,
     LIMITS,
     NOTHING,
     SIGNAL_COLUMNS,
@@ -16,6 +19,7 @@ from mlops_helpers.causes import (
     signals,
 )
 from mlops_helpers.contracts import FEATURES, TARGET
+from mlops_helpers.delong import auc_interval
 from mlops_helpers.drift import Reference
 from mlops_helpers.simulation import true_default_probability
 from mlops_helpers.worlds import CAUSES, draw_world
@@ -65,14 +69,22 @@ def test_figures_are_those_of_the_rows(reference, holdout):
     table = signals(reference, holdout, window).set_index("signal")
     expected, observed = window["probability"].mean(), window[TARGET].mean()
     row = table.loc["observed / expected"]
-    assert row["value"] == row["now"] == pytest.approx(observed / expected)
+    assert row["now"] == pytest.approx(observed / expected)
     assert row["before"] == pytest.approx(holdout[TARGET].mean() / holdout["probability"].mean())
     row = table.loc["expected default rate"]
     assert row["now"] == pytest.approx(expected)
     assert row["value"] == pytest.approx(expected / holdout["probability"].mean())
     row = table.loc["AUC"]
     assert row["value"] == pytest.approx(row["now"] - row["before"])
-    assert table.loc["calibration slope", "value"] == table.loc["calibration slope", "now"]
+    row = table.loc["calibration slope"]
+    assert row["value"] == pytest.approx(row["now"] / row["before"])
+    slope = recalibration(window[TARGET], window["probability"]).slope.value
+    assert row["now"] == pytest.approx(slope)
+    for name, of_holdout in (
+        ("holdout O/E", holdout[TARGET].mean() / holdout["probability"].mean()),
+        ("holdout slope", recalibration(holdout[TARGET], holdout["probability"]).slope.value),
+    ):
+        assert table.loc[name, "value"] == pytest.approx(of_holdout)
 
 
 def test_intervals_hold_their_level():
@@ -89,7 +101,8 @@ def test_intervals_hold_their_level():
     error = (0.9 * 0.1 / 200) ** 0.5
     for name in ("expected default rate", "observed default rate", "observed / expected", "AUC"):
         assert share[name] == pytest.approx(0.9, abs=3.5 * error), name
-    assert share["calibration slope"] > 0.9 - 3.5 * error
+    for name in ("calibration slope", "holdout slope", "holdout O/E"):
+        assert share[name] > 0.9 - 3.5 * error, name
 
 
 def test_quiet_times_read_as_nothing(reference, holdout):
@@ -158,9 +171,9 @@ def test_few_defaults_are_no_evidence(reference, holdout):
 
 
 def test_an_empty_window_is_unknown(reference, holdout):
-    """No applications: every signal unknown, nothing read from it."""
+    """No applications: every signal of the window unknown, nothing read from it."""
     table = signals(reference, holdout, scored("quiet", 5, 14).iloc[:0])
-    assert table["moved"].isna().all()
+    assert table.loc[~table["signal"].isin(HOLDOUT), "moved"].isna().all()
     assert read(table) == CANNOT_TELL
 
 
@@ -193,7 +206,8 @@ def test_a_large_uncertain_change_has_not_moved(reference, holdout):
         (["AUC"], "the world changed"),
         (["AUC", "observed / expected", "features drifted"], "the world changed"),
         (["missing", "AUC", "scores drifted"], "feed broke"),
-        (["out of contract"], "feed broke"),
+        *(([name, "AUC"], "feed broke") for name in FEED),
+        (list(HOLDOUT), NOTHING),
     ],
 )
 def test_the_graver_cause_is_read(names, reading):
@@ -208,10 +222,11 @@ def test_unknown_signals_are_no_all_clear():
     """With one signal unknown and none moved, nothing can be told."""
     table = pd.DataFrame({"signal": list(LIMITS), "moved": False, "clear": True})
     table = table.astype({"moved": "boolean"})
-    for place in range(len(table)):
+    for place, name in enumerate(LIMITS):
         unknown = table.copy()
         unknown.loc[place, "moved"] = pd.NA
-        assert read(unknown) == CANNOT_TELL
+        # The holdout's own calibration is no change, so it neither alarms nor calms.
+        assert read(unknown) == (NOTHING if name in HOLDOUT else CANNOT_TELL), name
 
 
 def test_silence_of_a_small_window_is_no_all_clear(reference, holdout):
@@ -230,6 +245,7 @@ def test_every_reading_says_what_to_do():
     """Each cause, quiet times and ignorance have advice; a broken feed is never learnt from."""
     assert set(WHAT_TO_DO) == {*CAUSES, NOTHING, CANNOT_TELL}
     assert "Do not retrain" in WHAT_TO_DO["feed broke"]
+    assert WHAT_TO_DO["applicants changed"].startswith("First rule out the feed")
     assert "recalibrate the intercept" in WHAT_TO_DO["label rate changed"]
     assert "retrain" in WHAT_TO_DO["the world changed"]
 
@@ -252,3 +268,80 @@ def test_recalibrating_the_level_is_right_after_a_label_shift():
     logit = np.log(truth / (1 - truth)) - np.log(frame["probability"] / (1 - frame["probability"]))
     assert logit.std() < 1e-6
     assert logit.mean() > 0.5
+
+
+def distorted(frame, intercept, slope):
+    """The same rows from a model that was never calibrated: logits moved and stretched."""
+    logit = np.log(frame["probability"] / (1 - frame["probability"]))
+    return frame.assign(probability=1 / (1 + np.exp(-(intercept + slope * logit))))
+
+
+@pytest.mark.parametrize(("intercept", "slope"), [(2.0, 1.0), (-0.6, 1.0), (0.0, 1.8), (0.0, 0.55)])
+def test_a_model_that_was_never_calibrated_is_no_change(reference, holdout, intercept, slope):
+    """Its holdout says so; quiet rows read as nothing, and each cause still as itself."""
+    before = distorted(holdout, intercept, slope)
+    scores = reference.extended(before[["probability"]])
+    for world, reading in (("quiet", NOTHING), *((CAUSES[cause], cause) for cause in CAUSES)):
+        now = distorted(scored(world, 4000, 22), intercept, slope)
+        table = signals(scores, before, now)
+        assert read(table) == reading, world
+        assert moved(table) & set(HOLDOUT), world
+
+
+def test_the_holdout_of_a_calibrated_model_is_right(reference, holdout):
+    """The flag is down for a model that is right."""
+    table = signals(reference, holdout, scored("policy change", 3000, 23))
+    assert not moved(table) & set(HOLDOUT)
+
+
+def test_selection_alone_is_no_changed_world(reference, holdout):
+    """Only the safest apply: AUC falls by range alone, as expected of just these applicants."""
+    window = scored("the safest apply", 4000, 24)
+    table = signals(reference, holdout, window).set_index("signal")
+    plain = auc_interval(holdout[TARGET], holdout["probability"]).value
+    assert table.loc["AUC", "now"] < plain - 0.05
+    assert table.loc["AUC", "before"] < plain - 0.05
+    early = signals(reference, holdout, window.drop(columns=TARGET))
+    assert read(early) == read(table.reset_index()) == "applicants changed"
+
+
+def seen_otherwise(column, change):
+    """A quiet window in which one column is seen as `change` makes it."""
+    frame = draw_world("quiet", 3000, seed=25)
+    frame = frame.assign(**{column: change(frame[column])})
+    return frame.assign(probability=true_default_probability(frame).fillna(0.12))
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "signal"),
+    [
+        ("annual_income", lambda x: x / 12, "scale"),
+        ("loan_amount", lambda x: x * 100, "scale"),
+        ("credit_history_length", lambda x: x * 0.0, "one value"),
+        ("age", lambda x: x * 0 + 40, "one value"),
+        ("loan_purpose", lambda x: x.where(x.index % 20 > 0, "holiday"), "unseen categories"),
+        ("annual_income", lambda x: x.where(x.index % 50 > 0, np.inf), "out of contract"),
+    ],
+)
+def test_a_feed_within_the_contract_is_seen(reference, holdout, column, change, signal):
+    """Another unit, one value for everybody, a new code, infinity: no applicants do that."""
+    window = seen_otherwise(column, change)
+    table = signals(reference, holdout, window.drop(columns=TARGET))
+    assert moved(table) & set(FEED) == {signal}
+    assert read(table) == "feed broke"
+
+
+@pytest.mark.parametrize("world", ["quiet", "recession", "incomes -20 %", "the safest apply"])
+def test_real_applicants_break_no_feed(reference, holdout, world):
+    """Who applies may change a lot: shares of values and scale stay far within their limits."""
+    table = signals(reference, holdout, scored(world, 3000, 26)).set_index("signal")
+    assert not table.loc[list(FEED), "moved"].any()
+    assert table.loc["one value", "value"] < 0.2
+    assert 0.6 < table.loc["scale", "value"] < 1.6
+
+
+def test_swapped_names_pass_for_applicants(reference, holdout):
+    """What the docstring admits: no signal tells swapped known names from other people."""
+    swap = {"rent": "mortgage", "mortgage": "rent"}
+    window = seen_otherwise("home_ownership", lambda x: x.replace(swap)).drop(columns=TARGET)
+    assert read(signals(reference, holdout, window)) == "applicants changed"
