@@ -22,6 +22,12 @@ BESIDES = (
     "5 % in per cent",
     "2 % missing",
     "incomes of others",
+    "the safest apply",
+    "income by the month",
+    "purposes in capitals",
+    "debt all 0",
+    "history all 0",
+    "homes swapped",
 )
 SIZES = (500, 1000, 3000)
 
