@@ -1,5 +1,7 @@
 """One check for all columns: silent when nothing changed, awake to what no single column shows."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,19 +104,50 @@ def test_missing_values_and_words_are_seen():
 def test_odd_frames_have_an_answer():
     """Constant, infinite, huge, all missing, too few rows; columns that are gone are named."""
     values = {"one": 1.0, "inf": [np.inf, -np.inf] * 50, "huge": [10**400, 1] * 50, "gone": "a"}
-    odd = pd.DataFrame(values | {"none": np.full(100, np.nan)})
+    odd = pd.DataFrame(values | {"none": np.full(100, np.nan), "any": np.arange(100)})
     row = classifier_check(odd, odd.drop(columns="gone"), seed=1)
     assert row.p_value > 0.05
     assert row.note == "not used: gone"
-    few = classifier_check(odd, odd.head(3), seed=1)
-    assert np.isnan(few.p_value)
-    assert few.note == "fewer than 10 rows on a side"
+    for frame in (odd.head(3), odd.drop(columns="any")):
+        few = classifier_check(frame, frame, seed=1)
+        assert np.isnan(few.p_value)
+        assert few.note.startswith("fewer than 10 ")
     with pytest.raises(ValueError, match="no column of"):
         classifier_check(odd[["one"]], odd[["gone"]], seed=1)
     with pytest.raises(ValueError, match="folds == 1"):
         classifier_check(odd, odd, seed=1, folds=1)
     with pytest.raises(ValueError, match=r"\['one'\] are there more than once"):
         classifier_check(pd.concat([odd, odd["one"]], axis=1), odd, seed=1)
+    bad = odd.assign(one=pd.Series([Decimal("sNaN")] * 100, dtype=object))
+    with pytest.raises(ValueError, match="'one' cannot be read"):
+        classifier_check(bad, odd, seed=1)
+
+
+@pytest.mark.parametrize("repeated", [1.0, 0.1])
+def test_repeated_rows_are_no_evidence(repeated):
+    """Each row twice, or every tenth: 150 quiet pairs, at most 5 % alarms and two errors."""
+
+    def twice(rows, seed):
+        once = pd.DataFrame(np.random.default_rng(seed).normal(size=(rows, 5))).add_prefix("x")
+        return pd.concat([once, once.head(int(repeated * rows))])
+
+    checks = [classifier_check(twice(100, s), twice(100, s + 9000), seed=s) for s in range(150)]
+    p = np.array([check.p_value for check in checks])
+    assert np.mean(p < 0.05) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 150)
+    assert checks[0].note.endswith(f"{round(200 * repeated)} rows are repeats and weigh less")
+
+
+def test_columns_of_few_values_keep_their_level_and_see_a_change():
+    """Seven yes/no columns repeat their rows by nature: careful, awake, and no data if too few."""
+
+    def bits(seed, share=0.5, columns=7):
+        chance = np.random.default_rng(seed)
+        return pd.DataFrame(chance.random((300, columns)) < share).add_prefix("b")
+
+    p = np.array([classifier_check(bits(s), bits(s + 9000), seed=s).p_value for s in range(60)])
+    assert np.mean(p < 0.05) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 60)
+    assert classifier_check(bits(1), bits(2, share=0.8), seed=1).p_value < 0.001
+    assert np.isnan(classifier_check(bits(1, columns=2), bits(2, columns=2), seed=1).p_value)
 
 
 def test_very_many_columns_are_looked_at_one_by_one():
