@@ -16,13 +16,14 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from numbers import Integral, Real
 from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["ALERT_COLUMNS", "Rule", "evaluate_rules", "retired"]
+__all__ = ["ALERT_COLUMNS", "Rule", "evaluate_rules", "retired", "silent"]
 
 ALERT_COLUMNS = (
     "alert_id",
@@ -58,9 +59,11 @@ class Rule:
     A window breaches when `value` (or, with `over="null"`, value minus `reference`: what is left
     above the level that chance explains) is beyond `limit` in `direction`. After `patience`
     breaching windows in a row an alert opens; a window whose value is not known neither counts
-    nor breaks the row, because silence is no evidence of health. The first window within the limit
-    resolves the alert. Within `cooldown` of its recovery a new breach opens the same alert again
-    instead of another one. Windows that end at or before `since` are not looked at: give it to a
+    nor breaks the row, because silence is no evidence of health (`silent` names the rules that hear
+    nothing); nor do gaps between windows. The first window within the limit resolves the alert.
+    Within `cooldown` of its recovery a new breach opens the same alert again instead of another
+    one. A severity that is raised while an alert is open is stored, and told with its next event.
+    Windows that end at or before `since` are not looked at: give it to a
     rule that is new or has a new limit, and it will not judge the past anew.
     """
 
@@ -87,6 +90,10 @@ class Rule:
                 raise ValueError(
                     f"rule {self.name!r}: {name} == {getattr(self, name)!r}; must be in {allowed}"
                 )
+        for name, kind in (("limit", Real), ("patience", Integral)):
+            value, what = getattr(self, name), "number" if kind is Real else "whole number"
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise ValueError(f"rule {self.name!r}: {name} == {value!r}; must be a {what}")
         if pd.isna(self.limit):
             raise ValueError(f"rule {self.name!r}: limit is missing; it would never be crossed")
         if not np.isfinite(self.limit):
@@ -140,19 +147,53 @@ def evaluate_rules(
     return _frame(changed)
 
 
-def retired(rules: Iterable[Rule], alerts: pd.DataFrame, *, when: pd.Timestamp) -> pd.DataFrame:
+def retired(
+    rules: Iterable[Rule],
+    alerts: pd.DataFrame,
+    *,
+    when: pd.Timestamp,
+    versions: Iterable[int] | None = None,
+) -> pd.DataFrame:
     """The open ones of `alerts` that none of `rules` watches any more, resolved at `when`.
 
-    Nothing closes them otherwise: deleting a rule is no recovery. Look at them and hand them to
-    `PredictionLog.append_alerts` if they are settled.
+    With `versions`, the model versions in service, also those of other versions (alerts without a
+    version stay). Nothing closes them otherwise: deleting a rule or taking a model out of service
+    is no recovery. Look at them and hand them to `PredictionLog.append_alerts` if they are settled.
     """
     watched = {(rule.name, rule.metric) for rule in rules}
+    serving = None if versions is None else {0, *versions}
     left = [
-        {**alert, "status": "resolved", "resolved_at": max(pd.Timestamp(when), _seen(alert))}
-        for alert in alerts.to_dict("records")
-        if alert["status"] == "open" and (alert["rule"], alert["metric"]) not in watched
+        {
+            **alert,
+            "status": "resolved",
+            "resolved_at": max(pd.Timestamp(when), alert["last_seen_at"]),
+        }
+        for alert in alerts[alerts["status"] == "open"].to_dict("records")
+        if (alert["rule"], alert["metric"]) not in watched
+        or (serving is not None and alert["model_version"] not in serving)
     ]
     return _frame([{**alert, "last_seen_at": alert["resolved_at"]} for alert in left])
+
+
+def silent(rules: Iterable[Rule], metric_rows: pd.DataFrame, *, when: pd.Timestamp) -> pd.DataFrame:
+    """Rules that hear nothing in the windows known at `when`: `rule`, `metric`, `why`.
+
+    Nobody writes their metric, or it has no value, or with `over="null"` no reference: they open
+    nothing, which looks like health. `metric_rows` as in `evaluate_rules`.
+    """
+    rows = _checked(metric_rows)
+    rows = rows[rows["window_end"] <= when]
+    found = []
+    for rule in rules:
+        mine = rows[rows["metric"] == rule.metric]
+        if rule.since is not None:
+            mine = mine[mine["window_end"] > rule.since]
+        if rule.excess(mine).notna().any():
+            continue
+        what = "value" if mine["value"].isna().all() else "value with a reference (over='null')"
+        why = f"none of {len(mine)} windows has a {what}" if len(mine) else "no window is known"
+        found.append((rule.name, rule.metric, why))
+    return pd.DataFrame(found, columns=["rule", "metric", "why"], dtype="str")
 
 
 def _judged(rule: Rule, rows: pd.DataFrame) -> list[Alert]:
@@ -248,10 +289,6 @@ def _latest(alerts: pd.DataFrame) -> dict[Key, Alert]:
     """The last opened alert of each rule, metric, subject and model version."""
     ordered = alerts.sort_values(["opened_at", "last_seen_at"]).to_dict("records")
     return {(a["rule"], a["metric"], a["subject"], int(a["model_version"])): a for a in ordered}
-
-
-def _seen(alert: Alert) -> pd.Timestamp:
-    return pd.Timestamp(alert["last_seen_at"])
 
 
 def _frame(alerts: list[Alert]) -> pd.DataFrame:

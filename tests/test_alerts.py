@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_helpers.alerts import ALERT_COLUMNS, Rule, evaluate_rules, retired
+from mlops_helpers.alerts import ALERT_COLUMNS, Rule, evaluate_rules, retired, silent
 from mlops_helpers.predictions import PredictionLog
 
 RULE = Rule("score drift", "psi", 0.1, "above", "high", action="look at the feed")
@@ -305,3 +305,69 @@ def test_alerts_survive_the_store(tmp_path):
         assert stored["times_seen"].tolist() == [2]
         assert stored["resolved_at"].tolist() == [month(4)]
         assert log.alerts("open").empty
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"limit": "0.1"}, "limit == '0.1'; must be a number"),
+        ({"limit": True}, "limit == True; must be a number"),
+        ({"patience": 1.5}, "patience == 1.5; must be a whole number"),
+        ({"patience": "2"}, "patience == '2'; must be a whole number"),
+    ],
+)
+def test_limits_and_patience_are_numbers(wrong, told):
+    """What would fail later, or never fire, is refused when the rule is made."""
+    with pytest.raises(ValueError, match=f"rule 'r': {told}"):
+        Rule(
+            **{"name": "r", "metric": "psi", "limit": 0.1, "direction": "above"} | wrong,
+            severity="low",
+        )
+    numbers = Rule("r", "psi", np.float32(0.5), "above", "low", patience=np.int64(2))
+    assert story(numbers, 0.9, 0.9)[-1] == ["open 1"]
+
+
+def test_the_end_of_the_cooldown_is_outside():
+    """Exactly `cooldown` after the recovery it is another alert; a moment less, the same."""
+    gap = month(4) - month(3)
+    for cooldown, states in (
+        (gap, ["resolved 1", "open 1"]),
+        (gap + pd.Timedelta(microseconds=1), ["open 2"]),
+    ):
+        rule = Rule("r", "psi", 0.1, "above", "low", cooldown=cooldown)
+        assert story(rule, 0.3, 0.0, 0.3)[-1] == states
+
+
+def test_alerts_of_a_model_out_of_service_are_retired():
+    """With the versions in service; without a version an alert is about no model and stays."""
+    known = evaluate_rules([RULE], rows(0.3), when=month(2))
+    assert retired([RULE], known, when=month(3), versions=[1, 2]).empty
+    gone = retired([RULE], known, when=month(3), versions=[2])
+    assert gone["status"].tolist() == ["resolved"]
+    about_none = known.assign(model_version=0)
+    assert retired([RULE], about_none, when=month(3), versions=[2]).empty
+
+
+def test_rules_that_hear_nothing_are_named():
+    """A metric nobody writes, without values, without a reference: each with its reason."""
+    frame = pd.concat(
+        [
+            rows(0.3),
+            rows(np.nan, metric="auc"),
+            rows(0.3, metric="bare", reference=np.nan),
+        ]
+    )
+    rules = [
+        RULE,
+        Rule("unwritten", "nobody", 0.1, "above", "low"),
+        Rule("unknown", "auc", 0.6, "below", "low"),
+        Rule("bare", "bare", 0.1, "above", "low", over="null"),
+        Rule("enough", "bare", 0.1, "above", "low"),
+        Rule("young", "psi", 0.1, "above", "low", since=month(2)),
+    ]
+    found = silent(rules, frame, when=month(2)).set_index("rule")["why"]
+    assert found.index.tolist() == ["unwritten", "unknown", "bare", "young"]
+    assert found["unwritten"] == "no window is known"
+    assert found["unknown"] == "none of 1 windows has a value"
+    assert "reference" in found["bare"]
+    assert len(silent(rules, frame, when=month(1))) == 6, "windows that are not over are not known"
