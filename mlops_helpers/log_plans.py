@@ -62,7 +62,7 @@ def _same_plan(stored: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
             f"experiment {stored['name']!r} is stored and its plan stays as it was: {told}. "
             "Give a changed plan a name of its own."
         )
-    return {**stored, **given}
+    return stored | {field: given[field] for field in given if field in RESULT_FIELDS}
 
 
 def _same(stored: object, given: object) -> bool:

@@ -64,6 +64,13 @@ def test_results_join_the_plan_and_a_run_may_be_repeated(log):
     assert log.experiments() == [{**decided, "conclusion": "deploy"}]
 
 
+def test_a_plan_stays_as_it_was_written(log):
+    """1000.0 is 1000 and no change, and does not take its place."""
+    log.save_experiment({"name": "first", "n": 1000})
+    log.save_experiment({"name": "first", "n": 1000.0, "verdict": "deploy"})
+    assert str(log.experiments()) == "[{'n': 1000, 'name': 'first', 'verdict': 'deploy'}]"
+
+
 def test_the_same_instant_is_the_same_plan(log):
     """In another zone, and as Python's own time: kept in UTC, and no change of the plan."""
     log.save_experiment({"name": "first", "looks": [JANUARY, FEBRUARY]})
