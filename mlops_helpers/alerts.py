@@ -179,9 +179,9 @@ def silent(rules: Iterable[Rule], metric_rows: pd.DataFrame, *, when: pd.Timesta
     """Rules that hear nothing in the windows known at `when`: `rule`, `metric`, `why`.
 
     Nobody writes their metric, or it has no value, or with `over="null"` no reference: they open
-    nothing, which looks like health. `metric_rows` as in `evaluate_rules`.
+    nothing, which looks like health. `rows` are `PredictionLog.metrics()`.
     """
-    rows = _checked(metric_rows)
+    rows = _checked(rows)
     rows = rows[rows["window_end"] <= when]
     found = []
     for rule in rules:
