@@ -27,8 +27,8 @@ is right. What it cannot do:
 * tell "everybody is riskier by the same factor" from "defaults are more frequent" by calibration
   (Bayes makes them one), or name two causes at once; it names the graver one;
 * see a feed that hands each applicant the value of another, or swaps two known categories, or
-  moves numbers by less than a factor of three: they pass for changed applicants or, with labels,
-  for a changed world. Conversely a campaign that brings one kind of applicant only can look like a
+  moves numbers by less than a factor of three: they pass for changed applicants, for a changed
+  world or for nothing. Conversely a campaign that brings one kind of applicant only can look like a
   column that is stuck. Only the raw rows and whoever sends them tell these apart;
 * judge a kind of applicant that the holdout hardly has: the label signals are then unknown.
 """

@@ -340,8 +340,10 @@ def test_real_applicants_break_no_feed(reference, holdout, world):
     assert 0.6 < table.loc["scale", "value"] < 1.6
 
 
-def test_swapped_names_pass_for_applicants(reference, holdout):
-    """What the docstring admits: no signal tells swapped known names from other people."""
+def test_swapped_names_are_not_seen_as_a_feed(reference, holdout):
+    """What the docstring admits: no signal tells two known names, swapped, from other people."""
     swap = {"rent": "mortgage", "mortgage": "rent"}
-    window = seen_otherwise("home_ownership", lambda x: x.replace(swap)).drop(columns=TARGET)
-    assert read(signals(reference, holdout, window)) == "applicants changed"
+    window = seen_otherwise("home_ownership", lambda x: x.replace(swap))
+    table = signals(reference, holdout, window)
+    assert not moved(table) & set(FEED)
+    assert read(table) != "feed broke"
