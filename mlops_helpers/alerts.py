@@ -175,7 +175,7 @@ def retired(
     return _frame([{**alert, "last_seen_at": alert["resolved_at"]} for alert in left])
 
 
-def silent(rules: Iterable[Rule], metric_rows: pd.DataFrame, *, when: pd.Timestamp) -> pd.DataFrame:
+def silent(rules: Iterable[Rule], rows: pd.DataFrame, *, when: pd.Timestamp) -> pd.DataFrame:
     """Rules that hear nothing in the windows known at `when`: `rule`, `metric`, `why`.
 
     Nobody writes their metric, or it has no value, or with `over="null"` no reference: they open
