@@ -63,8 +63,7 @@ class Rule:
     nothing); nor do gaps between windows. The first window within the limit resolves the alert.
     Within `cooldown` of its recovery a new breach opens the same alert again instead of another
     one. A severity that is raised while an alert is open is stored, and told with its next event.
-    Windows that end at or before `since` are not looked at: give it to a
-    rule that is new or has a new limit, and it will not judge the past anew.
+    Windows that end at or before `since` are left out: for a rule that is new or has a new limit.
     """
 
     name: str
