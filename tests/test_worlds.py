@@ -192,3 +192,28 @@ def gap(a, b):
     return np.abs(
         np.searchsorted(a, at, "right") / len(a) - np.searchsorted(b, at, "right") / len(b)
     ).max()
+
+
+def test_the_safest_apply_and_default_as_they_did(quiet):
+    """Only the lower three fifths of the true risk are there; given x nobody's risk changed."""
+    frame = draw_world("the safest apply", N, seed=1)
+    assert frame["true_probability"].max() == pytest.approx(
+        quiet["true_probability"].quantile(0.6), rel=0.02
+    )
+    pd.testing.assert_series_equal(frame["true_probability"], true_default_probability(frame))
+
+
+def test_feeds_within_the_contract_change_one_column(quiet):
+    """Another unit, capitals, zeros, swapped names: one column each, all of it in the contract."""
+    seen = {
+        "income by the month": ("annual_income", quiet["annual_income"] / 12),
+        "purposes in capitals": ("loan_purpose", quiet["loan_purpose"].str.upper()),
+        "debt all 0": ("debt_to_income_ratio", quiet["debt_to_income_ratio"] * 0),
+        "history all 0": ("credit_history_length", quiet["credit_history_length"] * 0),
+    }
+    for name, (column, values) in seen.items():
+        frame = draw_world(name, N, seed=1)
+        pd.testing.assert_frame_equal(frame, quiet.assign(**{column: values}))
+    homes = draw_world("homes swapped", N, seed=1)["home_ownership"]
+    assert (homes == "rent").equals(quiet["home_ownership"] == "mortgage")
+    assert (homes == "own").equals(quiet["home_ownership"] == "own")
