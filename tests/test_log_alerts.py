@@ -1,12 +1,14 @@
 """Alerts and what is to be told of them are stored together, once, and never set back."""
 
+import contextlib
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from mlops_helpers import log_alerts
+from mlops_helpers import log_alerts, log_store
 from mlops_helpers.log_store import LogError
 from mlops_helpers.messages import Message
 from mlops_helpers.predictions import PredictionLog
@@ -243,11 +245,15 @@ def test_a_state_that_came_in_between_is_not_set_back(log, monkeypatch):
 
 
 def test_who_compares_holds_the_alert(log):
-    """On PostgreSQL nobody changes it before the comparing transaction ends."""
-    if log._engine.dialect.name == "sqlite":
-        log.append_alerts(alert())
-        return  # one writer at a time there
+    """Nobody changes it before the comparing transaction ends: a row's lock, SQLite the file's."""
     log.append_alerts(alert())
+    if log._engine.dialect.name == "sqlite":
+        other = sqlite3.connect(log._engine.url.database, timeout=0)
+        with contextlib.closing(other), log_store.writing(log._engine) as one:
+            log_alerts._stored(one, ["alert-0"])
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("UPDATE alerts SET owner = 'other'")
+        return
     with log._engine.begin() as one, log._engine.begin() as other:
         log_alerts._stored(one, ["alert-0"])
         other.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")

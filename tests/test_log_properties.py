@@ -588,8 +588,12 @@ class LogAgainstModel(RuleBasedStateMachine):
         chunk_rows=st.sampled_from([1, 2, 3, 7, 1000]),
     )
     def read(self, start, end, version, experiment, chunk_rows) -> None:
-        """A window at once and in chunks of odd sizes."""
+        """A window at once and in chunks of odd sizes; one that ends before it starts is refused."""
         wanted = {"model_version": version, "experiment": experiment}
+        if start is not None and end is not None and start > end:
+            with pytest.raises(ValueError, match="is after end"):
+                self.log.window(start, end, **wanted)
+            return
         whole = self.log.window(start, end, **wanted)
         chunks = list(self.log.windows(start, end, **wanted, chunk_rows=chunk_rows))
         assert all(len(chunk) <= chunk_rows for chunk in chunks)
