@@ -588,7 +588,7 @@ class LogAgainstModel(RuleBasedStateMachine):
         chunk_rows=st.sampled_from([1, 2, 3, 7, 1000]),
     )
     def read(self, start, end, version, experiment, chunk_rows) -> None:
-        """A window at once and in chunks of odd sizes; one that ends before it starts is refused."""
+        """A window at once and in chunks of odd sizes; one that ends too early is refused."""
         wanted = {"model_version": version, "experiment": experiment}
         if start is not None and end is not None and start > end:
             with pytest.raises(ValueError, match="is after end"):
