@@ -127,7 +127,7 @@ def fill(log):
         metric("psi", "age", 0.004),
     ]
     log.append_metrics(pd.DataFrame([*metrics, metric("auc", "", 0.66)]))
-    alerts = pd.DataFrame([alert(1, "critical"), alert(2, "warning"), alert(3, "warning")])
+    alerts = pd.DataFrame([alert(1, "critical"), alert(2, "medium"), alert(3, "medium")])
     log.append_alerts(alerts)
 
 
@@ -257,7 +257,7 @@ def test_traffic_counts_arms_against_the_plan(frames):
 def test_alerts_and_drift_are_the_stored_rows(frames):
     """Counts by severity; PSI with its null level, the largest first."""
     counted = frames["alerts"].groupby("severity")["n"].sum().to_dict()
-    assert counted == {"critical": 1, "warning": 2}
+    assert counted == {"critical": 1, "medium": 2}
     drift = frames["drift"]
     assert drift["feature"].tolist() == ["annual_income", "age"]
     assert drift["psi_null"].tolist() == [0.009, 0.009]
