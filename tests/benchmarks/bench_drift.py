@@ -159,12 +159,13 @@ def test_against_evidently(reference, before, now, on_disk, figures):
 
 
 def test_beside_nannyml(reference, now, on_disk, figures):
-    """A note without a bar: the same statistics, without p-values in its table."""
+    """A note without a bar: its KS of large samples is read off bins, and it gives no p-values."""
     told = peers.ask("nannyml", on_disk, times=3)
     table = reference.compare(now).table.set_index("feature")
     for name, way in told["ways"].items():
         found = {column: statistic for column, (statistic, _) in way["found"].items()}
-        assert found == pytest.approx(table.loc[list(found), "statistic"].to_dict(), rel=1e-6)
+        exact = table.loc[list(found), "statistic"].to_dict()
+        assert found == pytest.approx(exact, rel=1e-6, abs=1e-4)  # within a bin's share
         ratio = against(lambda: reference.compare(now), way["seconds"])
         label = f"drift: nannyml {told['version']} ({name}) / compare"
         figures.note(label, ratio.value, "times", f"{ratio.first:.3g} s : {ratio.second:.3g} s")
