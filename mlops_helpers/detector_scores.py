@@ -47,7 +47,7 @@ DETECTORS = (
     "report twice",
 )
 WITH_CLASSIFIER = ("classifier", "report and classifier")
-"""Scored on demand: they take four times as long as all the others together."""
+"""Scored on demand: they cost more than the others."""
 REFERENCE_ROWS = 13_000
 HORIZON = 12
 """Months after which a change that nobody noticed counts as missed."""
