@@ -49,6 +49,7 @@ log_rows        a frame checked against a table of the log, all faults at once
 log_reading     predictions with their outcomes: a window, or chunks of bounded memory
 log_outcomes    labels that arrive months later, every one accounted for
 log_plans       plans of experiments that stay, and results that join them
+log_steps       stages of a scheduled run, each with its status and seconds
 log_store       the log's database: opened, written in one transaction, read in one snapshot
 upgrading       schema versions of the log: older upgraded, newer and foreign ones refused
 worlds          drifts of known size and four causes, simulated with their truth

@@ -15,7 +15,7 @@ from mlops_helpers import tables
 from mlops_helpers.log_rows import checked
 from mlops_helpers.tables import experiments
 
-__all__ = ["RESULT_FIELDS", "records", "save"]
+__all__ = ["RESULT_FIELDS", "as_kept", "records", "save"]
 
 RESULT_FIELDS = ("analysed", "conclusion", "verdict")
 """What may join or change later; all other fields of a record are its plan."""
@@ -30,7 +30,7 @@ def save(connection: sa.Connection, record: Mapping[str, Any]) -> None:
     name = record.get("name")
     if not isinstance(name, str) or not name:
         raise ValueError(f"record['name'] == {name!r}; an experiment is kept under its name")
-    given = {str(field): _kept(field, value) for field, value in record.items()}
+    given = {str(field): as_kept(field, value) for field, value in record.items()}
     text = json.dumps(given, sort_keys=True)
     row = checked(pd.DataFrame({"name": [name], "record": [text]}, dtype=object), experiments)
     if tables.insert_new(connection, experiments, row):
@@ -72,7 +72,7 @@ def _same(stored: object, given: object) -> bool:
     )
 
 
-def _kept(field: object, value: object) -> object:
+def as_kept(field: object, value: object) -> object:
     """A field's value as it comes back from the store. Raises `ValueError` naming the field."""
     try:
         return json.loads(json.dumps(value, default=_as_json))

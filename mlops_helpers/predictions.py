@@ -1,4 +1,4 @@
-"""The log of predictions, outcomes, metrics, alerts and experiments, in SQLite or PostgreSQL.
+"""The log of predictions, outcomes, metrics, alerts, experiments and steps, in SQL.
 
 Every write is one transaction: all of its rows are there, or none. Every write may be repeated: a
 prediction, an outcome and the plan of an experiment keep their first version, a metric and an
@@ -22,6 +22,7 @@ from mlops_helpers import (
     log_deliveries,
     log_health,
     log_plans,
+    log_steps,
     log_store,
     log_summaries,
     sql_frames,
@@ -205,6 +206,21 @@ class PredictionLog:
     def experiments(self) -> list[dict[str, Any]]:
         """The records of all experiments by name; times come back as ISO text."""
         return self._ask(log_plans.records)
+
+    def save_step(self, step: Mapping[str, Any]) -> None:
+        """Keep how a stage of a scheduled run stands, under `step["key"]` and `step["stage"]`.
+
+        Fields: `key, stage, status` (running, done, failed or skipped), `started_at` (aware), and
+        as wanted `seconds` (None while it runs), `attempts` (1), `told` ("") and `result` (JSON
+        values by name, {}). The same stage again replaces what was there. Raises `ValueError`
+        naming what is missing, unknown or beyond its rule; nothing is stored then.
+        """
+        with log_store.writing(self._engine) as connection:
+            log_steps.save(connection, step)
+
+    def steps(self, key: str | None = None) -> pd.DataFrame:
+        """The stages in order of time; only those of a run if given. `result` holds dicts."""
+        return self._ask(partial(log_steps.read, key=key))
 
     def close(self) -> None:
         """Let go of the database."""

@@ -15,6 +15,7 @@ from mlops_helpers.sql_frames import Utc, epoch
 
 __all__ = [
     "SCHEMA_VERSION",
+    "STEP_STATES",
     "alerts",
     "deliveries",
     "experiments",
@@ -23,12 +24,15 @@ __all__ = [
     "metrics",
     "outcomes",
     "predictions",
+    "steps",
     "store",
     "upsert",
     "within",
 ]
 
-SCHEMA_VERSION = 2  # whoever changes a table adds the step to `upgrading`
+SCHEMA_VERSION = 3  # whoever changes a table adds the step to `upgrading`
+
+STEP_STATES = ("running", "done", "failed", "skipped")
 
 _tables = sa.MetaData()
 
@@ -124,6 +128,18 @@ experiments = sa.Table(
     _tables,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("record", sa.Text, nullable=False),
+)
+steps = sa.Table(
+    "steps",
+    _tables,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("stage", sa.Text, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False, info={"allowed": STEP_STATES}),
+    sa.Column("started_at", Utc, nullable=False),
+    sa.Column("seconds", sa.DOUBLE_PRECISION, info={"low": 0.0}),  # as the upgrade says it
+    sa.Column("attempts", sa.Integer, nullable=False, info={"low": 1}),
+    sa.Column("told", sa.Text, nullable=False, server_default=""),
+    sa.Column("result", sa.Text, nullable=False),
 )
 store = sa.Table(
     "store",

@@ -42,7 +42,20 @@ STEPS: dict[int, tuple[str, ...]] = {
         "DROP INDEX predictions_by_experiment",
         "CREATE INDEX predictions_by_experiment ON predictions (experiment, scored_at) "
         "WHERE experiment IS NOT NULL",
-    )
+    ),
+    2: (
+        """CREATE TABLE steps (
+            key TEXT NOT NULL,
+            stage TEXT NOT NULL,
+            status TEXT NOT NULL,
+            started_at BIGINT NOT NULL,
+            seconds DOUBLE PRECISION,
+            attempts INTEGER NOT NULL,
+            told TEXT NOT NULL DEFAULT '',
+            result TEXT NOT NULL,
+            PRIMARY KEY (key, stage)
+        )""",
+    ),
 }
 """What leads from this version to the next; both databases understand it."""
 

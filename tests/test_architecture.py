@@ -70,6 +70,7 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
             "log_health",
             "log_reading",
             "log_rows",
+            "log_steps",
             "log_store",
             "upgrading",
             "reopening",

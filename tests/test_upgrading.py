@@ -15,6 +15,10 @@ from tests.log_writers import heard, killed, process
 from tests.logged import FEBRUARY, JANUARY, two_months
 from tests.servers import empty_schema
 from tests.version_1 import make_version_1
+from tests.version_2 import make_version_2
+
+OLDER = {1: make_version_1, 2: make_version_2}
+AGED = pytest.mark.parametrize("version", OLDER)
 
 
 def everything(url: str) -> dict[str, list[tuple]]:
@@ -63,9 +67,10 @@ def shape(url: str) -> dict[str, object]:
     return found
 
 
-def test_an_older_store_is_upgraded_and_keeps_its_rows(store_url):
-    """Every row of version 1 is there afterwards, the new column has its default, writes work."""
-    make_version_1(store_url)
+@AGED
+def test_an_older_store_is_upgraded_and_keeps_its_rows(store_url, version):
+    """Every row is there afterwards, a new column has its default, writes work."""
+    OLDER[version](store_url)
     before = everything(store_url)
     with PredictionLog(store_url) as log:
         back = log.window(JANUARY, FEBRUARY)
@@ -73,26 +78,30 @@ def test_an_older_store_is_upgraded_and_keeps_its_rows(store_url):
         assert back["default"].tolist() == [1.0]
         assert back["outcome_at"].tolist() == [FEBRUARY]
         assert log.metrics()["value"].tolist() == [0.3]
-        assert log.alerts()["owner"].tolist() == [""]
+        assert log.alerts()["owner"].tolist() == [{1: "", 2: "Ada"}[version]]
+        assert len(log.deliveries()) == {1: 0, 2: 1}[version]
         assert log.experiments() == [{"name": "first"}]
         assert log.append(two_months()) == 200
+        assert log.steps().empty
+        log.save_step({"key": "k", "stage": "watch", "status": "done", "started_at": FEBRUARY})
+        assert log.steps()["stage"].tolist() == ["watch"]
     after = everything(store_url)
-    assert after.pop("deliveries") == []
     assert after.pop("store") == [(tables.SCHEMA_VERSION,)]
-    assert after["alerts"] == [(*before["alerts"][0], "")]
+    assert after["alerts"][0][: len(before["alerts"][0])] == before["alerts"][0]
     assert after["predictions"][0] == before["predictions"][0]
-    for name in ("outcomes", "metrics", "experiments"):
+    for name in before.keys() - {"store", "alerts", "predictions"}:
         assert after[name] == before[name]
 
 
-def test_an_upgraded_store_is_like_a_new_one(store_url):
+@AGED
+def test_an_upgraded_store_is_like_a_new_one(store_url, version):
     """Columns in their order, types, keys and indexes: nobody can tell where it came from."""
     log_store.connect(store_url).dispose()
     new = shape(store_url)
     engine = sa.create_engine(store_url)
     tables._tables.drop_all(engine)
     engine.dispose()
-    make_version_1(store_url)
+    OLDER[version](store_url)
     assert shape(store_url) != new
     log_store.connect(store_url).dispose()
     assert shape(store_url) == new
@@ -106,7 +115,7 @@ def test_a_newer_store_is_refused_and_left_alone(store_url):
         connection.execute(sa.text("insert into store values (99)"))
     engine.dispose()
     before = everything(store_url), shape(store_url)
-    with pytest.raises(ValueError, match="schema version 99, this code knows 2; update"):
+    with pytest.raises(ValueError, match="schema version 99, this code knows 3; update"):
         log_store.connect(store_url)
     assert (everything(store_url), shape(store_url)) == before
 
@@ -118,8 +127,8 @@ def test_a_newer_store_is_refused_and_left_alone(store_url):
         (["create table store (name text)"], "another program: its table 'store' has no version"),
         (["create table store (schema_version integer)"], "its table 'store' has no version"),
         (
-            ["create table store (schema_version integer)", "insert into store values (2)"],
-            "is damaged, it is not as schema version 2 has it",
+            ["create table store (schema_version integer)", "insert into store values (3)"],
+            "is damaged, it is not as schema version 3 has it",
         ),
         (
             ["create table store (schema_version integer)", "insert into store values (1)"],
@@ -267,10 +276,18 @@ def _open_and_die(_told, url, changes):
     PredictionLog(url)
 
 
-@pytest.mark.parametrize("changes", range(1, len(upgrading.STEPS[1]) + 3))
-def test_a_kill_in_the_middle_leaves_the_old_version(store_url, changes):
-    """Killed after any of its changes, the next process finds version 1 and upgrades it."""
-    make_version_1(store_url)
+def moments(version: int) -> list[int]:
+    """How many changes an upgrade has made when it is killed: from one to all of them."""
+    changes = sum(len(upgrading.STEPS[step]) for step in range(version, tables.SCHEMA_VERSION))
+    return list(range(1, changes + 3))  # the version's number is two more
+
+
+@pytest.mark.parametrize(
+    ("version", "changes"), [(version, n) for version in OLDER for n in moments(version)]
+)
+def test_a_kill_in_the_middle_leaves_the_old_version(store_url, version, changes):
+    """Killed after any of its changes, the next process finds the old one and upgrades it."""
+    OLDER[version](store_url)
     before = everything(store_url), shape(store_url)
     with process(_open_and_die, store_url, changes) as (child, _):
         assert killed(child)

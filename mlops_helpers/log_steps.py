@@ -1,0 +1,59 @@
+"""Stages of a scheduled run in the log: how each stands, how long it took, what came of it.
+
+A run is a `key` (a model and a date, say) and has stages, each there once: what is saved again
+replaces what was there, so that a run that goes on after a kill tells one story.
+Reached through the methods of `predictions.PredictionLog`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from mlops_helpers import sql_frames, tables
+from mlops_helpers.log_plans import as_kept
+from mlops_helpers.log_rows import checked, searched
+from mlops_helpers.tables import steps
+
+__all__ = ["read", "save"]
+
+_NAMES = ("key", "stage")
+_DEFAULTS: dict[str, Any] = {"seconds": None, "attempts": 1, "told": "", "result": {}}
+
+
+def save(connection: sa.Connection, step: Mapping[str, Any]) -> None:
+    """Keep a stage, in place of what was known of it.
+
+    Raises `TypeError` for a result that JSON has no word for, and `ValueError` for a blank name
+    and for whatever `log_rows.checked` refuses.
+    """
+    given = _DEFAULTS | dict(step)
+    for name in _NAMES:
+        value = given.get(name)
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(
+                f"step[{name!r}] == {value!r}; must be a text: a stage is kept under its run's "
+                "key and its own name"
+            )
+    if not isinstance(given["result"], Mapping):
+        raise ValueError(
+            f"step['result'] == {given['result']!r:.100}; must be values by name, {{}} for none"
+        )
+    result = {str(name): as_kept(name, value) for name, value in given["result"].items()}
+    row = given | {"result": json.dumps(result, sort_keys=True)}
+    frame = pd.DataFrame({name: [value] for name, value in row.items()})
+    tables.upsert(connection, steps, checked(frame, steps).as_dicts())
+
+
+def read(connection: sa.Connection, key: str | None = None) -> pd.DataFrame:
+    """All stages in order of time, or those of a run; `result` as it was given."""
+    query = sa.select(steps).order_by(steps.c.started_at, steps.c.key, steps.c.stage)
+    if key is not None:
+        query = query.where(steps.c.key == searched("key", key))
+    frame = sql_frames.read(connection, query)
+    frame["result"] = pd.Series([json.loads(t) for t in frame["result"]], dtype=object)
+    return frame
