@@ -177,6 +177,55 @@ EXPECTED = pd.DataFrame(
         "complete": [True, True, False, False],
     }
 )
+JUDGED = pd.DataFrame(
+    [
+        ("higher AUC", 500, 0.0, 0.5, 0.4, 0.6),
+        ("higher AUC", 500, 0.02, 0.8, 0.7, 0.9),
+        ("the judge", 2000, 0.0, 0.03, 0.01, 0.06),
+        ("the judge", 500, 0.0, 0.02, 0.0, 0.05),
+        ("the judge", 500, 0.02, 0.3, 0.2, 0.4),
+    ],
+    columns=["rule", "rows", "gain", "promoted", "low", "high"],
+)
+SELECTION = pd.DataFrame(
+    {
+        "judged_on": ["all applicants", "approved only"],
+        "value": [0.021, -0.03],
+        "low": [0.018, -0.04],
+        "high": [0.024, -0.02],
+        "truth": 0.02,
+        "bias": [0.001, -0.05],
+        "wrong_verdicts": [0.05, 0.7],
+    }
+)
+WATCHED = pd.DataFrame(
+    {
+        "rule": ["every look at 5 %", "every look at 5 %", "watch", "watch"],
+        "gain": [0.0, -0.02, 0.0, -0.02],
+        "rolled_back": [0.18, 0.9, 0.04, 0.7],
+        "low": [0.14, 0.85, 0.02, 0.64],
+        "high": [0.23, 0.94, 0.06, 0.76],
+    }
+)
+POLICIES = pd.DataFrame(
+    {
+        "policy": ["never", "monthly", "both, with veto", "oracle"],
+        "gain": [0.0, -12.0, 80.0, 95.0],
+        "gain_low": [0.0, -30.0, 60.0, 70.0],
+        "gain_high": [0.0, 6.0, 100.0, 120.0],
+        "trainings": [0.0, 36.0, 4.2, 36.0],
+        "worst_month": [-120.0, -80.0, 12.0, 40.0],
+    }
+)
+PATHS = pd.DataFrame(
+    [
+        (seed, policy, month, "quiet" if month < 3 else "recession", profit + 10 * seed * late)
+        for seed in (1, 2)
+        for policy, profit, late in (("never", 100.0, 0), ("monthly", 150.0, 1))
+        for month in (1, 2, 3)
+    ],
+    columns=["seed", "policy", "month", "phase", "profit"],
+)
 FIGURES = {
     "metric_comparison": METRICS,
     "roc": ROC,
@@ -204,6 +253,11 @@ FIGURES = {
     "drift_map": SPANS,
     "vintages": VINTAGES,
     "expected_and_realised": EXPECTED,
+    "judge_power": JUDGED,
+    "selection_bias": SELECTION,
+    "watch": WATCHED,
+    "policy_gains": POLICIES,
+    "policy_paths": PATHS,
 }
 OTHERS = {"Picture", "no_data", "picture", "show", "show_table"}
 
