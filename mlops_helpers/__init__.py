@@ -86,6 +86,7 @@ health          volume, latency, quality, drift, alerts: a verdict for each figu
 log_health      what the health report asks the store (SQL)
 log_alerts      alerts in the log, with what is to be told of them (SQL)
 log_deliveries  what is still to be told, taken by one deliverer at a time (SQL)
+retrain_place   the standing state of scheduled retraining, and who works there
 retraining      decide from evidence, judge a challenger
 ab_testing      assignment, sample size, analysis of outcomes
 plots           one function per figure: frame in, Axes out
@@ -102,6 +103,7 @@ fingerprints    what a result depends on, and what ran last
 executing       one notebook through Papermill, with progress
 pages           an executed notebook as a page without network
 report          the page of a run: outputs/index.html
+retrainings     scheduled retrainings as the report shows them
 storing         executes the notebooks and stores their outputs in the files
 browsing        the MLflow UI on a copy of what a phase has stored
 doctor          is this machine ready for the course?

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from mlops_helpers import retrainings
 from mlops_helpers.fingerprints import Facts, Run
 from mlops_helpers.places import write_atomically
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 State = Literal["passed", "up to date", "failed", "out of date", "not run"]
 MARKS: dict[State, str] = {
@@ -29,6 +33,8 @@ PACKAGES = (
     "papermill",
     "nbconvert",
 )
+# Between them lie the scheduled retrainings. What others wrote is escaped and cannot hold them.
+BEGINS, ENDS = "<!-- retrainings begin -->", "<!-- retrainings end -->"
 
 
 @dataclass(frozen=True)
@@ -80,15 +86,9 @@ def versions() -> dict[str, str]:
 
 def render(rows: list[Row], facts: Facts, *, outputs: Path, when: datetime) -> str:
     """The page as text; links only to files that are there."""
-    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(
-        Path(__file__).with_name("report.html").read_text(encoding="utf-8")
-    )
-    return template.render(
+    return _template("report.html").render(
         rows=rows,
         facts=facts,
         summary=summary(rows),
@@ -96,6 +96,9 @@ def render(rows: list[Row], facts: Facts, *, outputs: Path, when: datetime) -> s
         files={path.name for path in outputs.iterdir()},
         versions=versions(),
         when=when.strftime("%Y-%m-%d %H:%M UTC"),
+        begins=Markup(BEGINS),
+        retrained=Markup(_retrained(outputs)),  # itself made by a template that escapes
+        ends=Markup(ENDS),
     )
 
 
@@ -104,3 +107,35 @@ def write_report(outputs: Path, rows: list[Row], facts: Facts) -> Path:
     path = outputs / "index.html"
     write_atomically(path, render(rows, facts, outputs=outputs, when=datetime.now(UTC)))
     return path
+
+
+def renew_retrainings(outputs: Path) -> Path | None:
+    """Bring the scheduled retrainings on a report that is there up to date; its path comes back.
+
+    Nothing else on the page changes. None, and nothing is written, where there is no report or
+    one from before it showed them: the next run of the course writes it.
+    """
+    path = outputs / "index.html"
+    if not path.is_file():
+        return None
+    before, begins, rest = path.read_text(encoding="utf-8").partition(BEGINS)
+    _, ends, after = rest.partition(ENDS)
+    if not ends:
+        return None
+    write_atomically(path, f"{before}{begins}\n{_retrained(outputs)}\n{ends}{after}")
+    return path
+
+
+def _retrained(outputs: Path) -> str:
+    found = retrainings.read(outputs)
+    return _template("report_retrainings.html").render(retrainings=found).strip("\n")
+
+
+def _template(name: str) -> "Template":
+    """A template of the package's, which escapes all that it is given."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(Path(__file__).with_name(name).read_text(encoding="utf-8"))

@@ -4,11 +4,20 @@ import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
+from mlops_helpers import retrainings
 from mlops_helpers.fingerprints import Facts, Failure, Run
 from mlops_helpers.places import PHASES
-from mlops_helpers.report import Row, render, summary, versions, write_report
+from mlops_helpers.report import (
+    Row,
+    render,
+    renew_retrainings,
+    summary,
+    versions,
+    write_report,
+)
 from tests.tiny import write_course
 
 FACTS = Facts("loans.csv", 42_535, {"no <income>": 4, "still running": 1_096}, simulated=False)
@@ -143,3 +152,70 @@ def test_it_is_written_in_one_step(rows, outputs):
     path = write_report(outputs, rows, FACTS)
     assert "4 notebooks" in path.read_text(encoding="utf-8")
     assert [p.name for p in outputs.iterdir() if p.name.startswith(".")] == []
+
+
+NASTY = "<script>alert('1')</script> <!-- retrainings end --> & \"so\""
+
+
+def _retrained(outputs, told: str, outcome: str = "kept") -> None:
+    """A retraining whose every text is `told`."""
+    rows = [
+        {"stage": told, "status": "failed", "seconds": 12.34, "attempts": 2, "result": {}},
+        {"stage": "judge", "status": "done", "seconds": None, "attempts": 1, "result": {}},
+    ]
+    steps = pd.DataFrame(rows).assign(key=told, told=told, started_at=pd.Timestamp(WHEN))
+    steps["result"] = [{}, {"outcome": outcome}]
+    retrainings.write(outputs / "state" / "0a" / "standing", steps)
+
+
+def test_scheduled_retrainings_are_on_the_page(rows, outputs):
+    """Run, outcome with its sentence, each stage with status and seconds; no section without."""
+    assert "Scheduled retraining" not in render(rows, FACTS, outputs=outputs, when=WHEN)
+    _retrained(outputs, "as of 2024-06-01", "vetoed")
+    text = render(rows, FACTS, outputs=outputs, when=WHEN)
+    for part in (
+        '<h2 id="retrainings">Scheduled retraining</h2>',
+        "as of 2024-06-01<br><small>2024-12-31 23:59 UTC</small>",
+        "<strong>vetoed</strong><br>as of 2024-06-01",
+        "✗ as of 2024-06-01 failed</span>, 12.3 s, attempt 2: as of 2024-06-01",
+        "✓ judge done</span></li>",
+    ):
+        assert part in text
+
+
+def test_what_a_retraining_says_stays_text(rows, outputs):
+    """No tag and no comment of its own gets onto the page, at first or when it is renewed."""
+    _retrained(outputs, NASTY, NASTY)
+    path = write_report(outputs, rows, FACTS)
+    for _ in range(2):
+        text = path.read_text(encoding="utf-8")
+        page = _Page(text)
+        assert page.open == []
+        assert page.all("script") == []
+        assert text.count("<!-- retrainings end -->") == 1
+        assert text.count("&lt;script&gt;alert(&#39;1&#39;)") == 5
+        assert renew_retrainings(outputs) == path
+
+
+def test_a_page_is_renewed_in_its_retrainings_only(rows, outputs):
+    """A retraining between two runs of the course is shown at once; all else stays as it was."""
+    path = write_report(outputs, rows, FACTS)
+    before = path.read_text(encoding="utf-8")
+    assert renew_retrainings(outputs) == path
+    assert path.read_text(encoding="utf-8").split() == before.split()
+    _retrained(outputs, "as of 2024-06-01")
+    renew_retrainings(outputs)
+    text = path.read_text(encoding="utf-8")
+    begins, ends = text.index("<!-- retrainings begin"), text.index("<!-- retrainings end")
+    assert "as of 2024-06-01" in text[begins:ends]
+    assert text.startswith(before[:begins])
+    assert text.endswith(before[before.index("<!-- retrainings end") :])
+
+
+def test_where_there_is_no_page_none_is_renewed(outputs):
+    """No report yet, or one of before: the next run of the course writes it."""
+    assert renew_retrainings(outputs) is None
+    assert not (outputs / "index.html").exists()
+    (outputs / "index.html").write_text("<p>old</p>", encoding="utf-8")
+    assert renew_retrainings(outputs) is None
+    assert (outputs / "index.html").read_text(encoding="utf-8") == "<p>old</p>"
