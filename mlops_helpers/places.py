@@ -124,12 +124,14 @@ def check_seed(seed: int) -> int:
 def external(variable: str) -> str | None:
     """The server set in `variable`, or None.
 
-    MLflow writes its own address into the environment: one that lies in a phase's folder is ours.
+    MLflow writes its own address into the environment: one that lies in a phase's folder, or in
+    the standing one (`retrain_place`), is ours.
     """
     value = os.environ.get(variable) or None
     if value and value.startswith("sqlite:///"):
         folder = Path(value.removeprefix("sqlite:///")).parent
-        if folder.name.rpartition("-")[0] in PHASES and folder.parent.parent.name == "state":
+        ours = folder.name == "standing" or folder.name.rpartition("-")[0] in PHASES
+        if ours and folder.parent.parent.name == "state":
             return None
     return value
 

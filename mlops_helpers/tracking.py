@@ -133,7 +133,9 @@ def train_and_log(
     with explained(tracking_uri):
         client = connect(tracking_uri)
         where = experiment_id(client, experiment, artifact_location)
-        run_id = client.create_run(where, run_name=candidate.name).info.run_id
+        # its tags come with it: a run that a kill leaves behind says what it was
+        made = client.create_run(where, run_name=candidate.name, tags=checked_tags(tags or {}))
+        run_id = made.info.run_id
     try:
         with explained(tracking_uri), one_thread():
             trained = fit_and_measure(pipeline, split, seed=seed, costs=costs)

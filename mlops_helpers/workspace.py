@@ -119,7 +119,7 @@ class Workspace:
         parameters = {"applications": find_applications(applications), "seed": seed}
         before = PHASES[position - 1] if position else None
         if before:
-            _make_finished(before, state, parameters, outputs)
+            make_finished(before, state, parameters, outputs)
         folder = state / f"{phase}-{secrets.token_hex(4)}"
         tracking, database = external("MLFLOW_TRACKING_URI"), external("MLOPS_DATABASE_URL")
         copied = {TRACKING_FILE: not tracking, DATABASE_FILE: not database}
@@ -202,9 +202,7 @@ def runs_in_use(state: Path, phase: str = "") -> Iterator[Path]:
             yield folder
 
 
-def _make_finished(
-    phase: str, state: Path, parameters: dict[str, Any], outputs: str | Path
-) -> None:
+def make_finished(phase: str, state: Path, parameters: dict[str, Any], outputs: str | Path) -> None:
     """See to it that `phase` has a finished state: if it has none, it is run."""
     if read_finished(phase, state):
         return

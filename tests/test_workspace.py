@@ -215,7 +215,7 @@ def test_no_phase_starts_from_an_empty_store(monkeypatch):
     _write(first, "one")
     first.finish()
     (first.folder / "course.db").unlink()
-    monkeypatch.setattr(module, "_make_finished", lambda *_: None)
+    monkeypatch.setattr(module, "make_finished", lambda *_: None)
     with pytest.raises(WorkspaceError, match=f"{FIRST} vanished"):
         Workspace.begin(SECOND)
     assert list(first.state.glob(f"{SECOND}-*")) == []
