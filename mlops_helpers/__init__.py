@@ -88,6 +88,12 @@ log_alerts      alerts in the log, with what is to be told of them (SQL)
 log_deliveries  what is still to be told, taken by one deliverer at a time (SQL)
 retrain_place   the standing state of scheduled retraining, and who works there
 retraining      decide from evidence, judge a challenger
+judging         is the challenger better, on rows that neither learnt from?
+judge_checks    the rows of a verdict's table, each refused by name if it fails
+judge_level     whose mean probability is nearer, with an interval sound at the kink
+judge_segments  the group that a challenger ranks worst against the champion
+judge_scores    how often the judge promotes an equal and a better challenger
+paired_bootstrap  the slow peer that DeLong's interval is checked against
 ab_testing      assignment, sample size, analysis of outcomes
 plots           one function per figure: frame in, Axes out
 dashboard       the 3 x 3 picture, from what the stores say

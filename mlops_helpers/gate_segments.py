@@ -15,7 +15,6 @@ Annals of Mathematical Statistics 27, 713-721 (unequal probabilities).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +28,7 @@ from mlops_helpers.delong import MIN_PER_CLASS, auc_difference, auc_interval
 from mlops_helpers.gate import Finding
 from mlops_helpers.gate_figures import for_each_promised, need_columns
 from mlops_helpers.gate_policy import GatePolicy
-from mlops_helpers.segments import SEGMENTS, segment_groups
+from mlops_helpers.segments import SEGMENTS, Group, groups_of, too_small
 
 __all__ = ["fair_to_groups"]
 
@@ -37,20 +36,6 @@ SHOWN = 3
 """Groups that a refusal spells out; of more it says how many."""
 
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Group:
-    """The rows of one group of one column, and whether they suffice to judge a ranking."""
-
-    segment: str
-    name: str
-    rows: NDArray[np.bool_]
-    ranked: bool
-
-    def __str__(self) -> str:
-        """Column and group."""
-        return f"{self.segment} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -103,7 +88,7 @@ def fair_to_groups(
     label = rows[TARGET].to_numpy(dtype=float)
     if not np.isin(label, (0, 1)).all():
         raise ValueError("an outcome is missing, or neither 0 nor 1; leave such rows out")
-    groups = list(_groups(rows, label))
+    groups = list(groups_of(rows, label))
     ranked = [group for group in groups if group.ranked]
     if not ranked:
         return Finding(
@@ -118,25 +103,14 @@ def fair_to_groups(
     told += f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
     rules = " or ".join(dict.fromkeys(look.rule for look in faults[:SHOWN] or [worst]))
     told += f"; must not surely be {rules}"
-    told += _left_out([group for group in groups if not group.ranked], len(groups))
+    told += too_small([group for group in groups if not group.ranked], len(groups))
     shown = faults[0] if faults else worst
     found = shown.found
     return Finding(not faults, told, found.value, found.low, found.high, shown.limit)
 
 
-def _groups(rows: pd.DataFrame, label: FloatArray) -> Iterator[_Group]:
-    for segment in SEGMENTS:
-        members = segment_groups(rows[segment])
-        names = members.cat.categories
-        for name in names if len(names) > 1 else ():
-            inside = (members == name).to_numpy()
-            defaults = label[inside].sum()
-            enough = min(defaults, inside.sum() - defaults) >= MIN_PER_CLASS
-            yield _Group(segment, str(name), inside, bool(enough))
-
-
 def _ranking(
-    group: _Group,
+    group: Group,
     label: FloatArray,
     candidate: FloatArray,
     champion: FloatArray | None,
@@ -152,7 +126,7 @@ def _ranking(
 
 
 def _level(
-    group: _Group, label: FloatArray, candidate: FloatArray, policy: GatePolicy, confidence: float
+    group: Group, label: FloatArray, candidate: FloatArray, policy: GatePolicy, confidence: float
 ) -> _Look:
     """Defaults for each one promised, with the exact interval of the default rate."""
     rate = _exact(label[group.rows], confidence)
@@ -166,12 +140,3 @@ def _exact(label: FloatArray, confidence: float) -> Interval:
     defaults, n = int(label.sum()), len(label)
     found = stats.binomtest(defaults, n).proportion_ci(confidence)
     return Interval(defaults / n, float(found.low), float(found.high), n)
-
-
-def _left_out(small: list[_Group], of: int) -> str:
-    """How many groups have no ranking judged, and which, by column."""
-    names: dict[str, list[str]] = {}
-    for group in small:
-        names.setdefault(group.segment, []).append(group.name)
-    told = "; ".join(f"{segment} {', '.join(groups)}" for segment, groups in names.items())
-    return f". Too small for a ranking, {len(small)} of {of}: {told}" if small else ""

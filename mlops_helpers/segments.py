@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from mlops_helpers.contracts import TARGET
 from mlops_helpers.delong import MIN_PER_CLASS, auc_interval
 from mlops_helpers.two_samples import wilson
 
-__all__ = ["SEGMENTS", "segment_groups", "segment_table"]
+__all__ = ["SEGMENTS", "Group", "groups_of", "segment_groups", "segment_table", "too_small"]
 
 SEGMENTS: tuple[str, ...] = ("home_ownership", "loan_purpose", "age", "annual_income")
 """The columns by which a portfolio is divided unless others are named."""
@@ -91,6 +93,48 @@ def segment_groups(values: pd.Series) -> pd.Series:
     present = [name for name in (*names, UNKNOWN_GROUP) if (found == name).any()]
     groups = pd.Categorical(found, categories=present, ordered=True)
     return pd.Series(groups, index=values.index, name=values.name)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one group of one column, and whether they suffice to judge a ranking."""
+
+    segment: str
+    name: str
+    rows: NDArray[np.bool_]
+    ranked: bool
+
+    def __str__(self) -> str:
+        """Column and group."""
+        return f"{self.segment} {self.name}"
+
+
+def groups_of(
+    frame: pd.DataFrame, outcome: ArrayLike, *, by: Sequence[str] = SEGMENTS
+) -> Iterator[Group]:
+    """Each group of each column in `by`; a column in which all are alike divides nobody.
+
+    `ranked` is true with `MIN_PER_CLASS` defaults and repaid loans or more. `outcome` is 0 or 1,
+    one for each row of `frame`, in its order.
+    """
+    label = np.asarray(outcome, dtype=float)
+    for segment in by:
+        members = segment_groups(frame[segment])
+        names = members.cat.categories
+        for name in names if len(names) > 1 else ():
+            inside = (members == name).to_numpy()
+            defaults = label[inside].sum()
+            enough = min(defaults, inside.sum() - defaults) >= MIN_PER_CLASS
+            yield Group(segment, str(name), inside, bool(enough))
+
+
+def too_small(groups: Sequence[Group], of: int) -> str:
+    """A sentence: how many groups of `of` have no ranking judged, and which; empty for none."""
+    names: dict[str, list[str]] = {}
+    for group in groups:
+        names.setdefault(group.segment, []).append(group.name)
+    told = "; ".join(f"{segment} {', '.join(found)}" for segment, found in names.items())
+    return f". Too small for a ranking, {len(groups)} of {of}: {told}" if groups else ""
 
 
 def _thirds(numbers: pd.Series) -> list[float]:
