@@ -88,6 +88,11 @@ log_alerts      alerts in the log, with what is to be told of them (SQL)
 log_deliveries  what is still to be told, taken by one deliverer at a time (SQL)
 retrain_place   the standing state of scheduled retraining, and who works there
 retraining      decide from evidence, judge a challenger
+gathering       from rows to the evidence for and against retraining
+feed_faults     what is broken in a lot of applications, naming the column
+quarantine      which rows break the contract, one by one
+training_windows  which rows a challenger learns from, and which judge it
+expected_ranking  the AUC that probabilities promise of themselves
 judging         is the challenger better, on rows that neither learnt from?
 judge_checks    the rows of a verdict's table, each refused by name if it fails
 judge_level     whose mean probability is nearer, with an interval sound at the kink

@@ -39,7 +39,7 @@ def test_calibration_gap_has_a_sign_and_an_interval():
 
 def test_nothing_wrong_means_no_training():
     """Evidence within all limits does not retrain, and says so."""
-    decision = decide(Evidence(drifted_share=0.1, age_days=30.0, **ALLOWED), POLICY)
+    decision = decide(Evidence(drifted_importance=0.1, age_days=30.0, **ALLOWED), POLICY)
     assert not decision.retrain
     assert decision.sentence == "Do not retrain: no trigger fired."
 
@@ -47,7 +47,7 @@ def test_nothing_wrong_means_no_training():
 @pytest.mark.parametrize(
     ("found", "name"),
     [
-        ({"drifted_share": 0.4}, "share of features drifted"),
+        ({"drifted_importance": 0.4}, "importance of drifted features"),
         ({"auc_drop": Interval(0.05, 0.01, 0.09, 900)}, "AUC drop since the holdout"),
         ({"calibration_gap": Interval(0.04, 0.02, 0.06, 900)}, "calibration gap"),
         ({"calibration_gap": Interval(-0.04, -0.06, -0.02, 900)}, "calibration gap"),
@@ -79,7 +79,7 @@ def test_a_sure_drop_within_the_limit_does_not_fire():
 def test_a_fault_forbids_training_whatever_else():
     """A broken feed vetoes, by name, even when every trigger fires."""
     evidence = Evidence(
-        drifted_share=1.0, age_days=999.0, faults=("annual_income arrives in cents",), **ALLOWED
+        drifted_importance=1.0, age_days=999.0, faults=("annual_income arrives in cents",), **ALLOWED
     )
     decision = decide(evidence, POLICY)
     assert not decision.retrain
@@ -91,7 +91,7 @@ def test_a_fault_forbids_training_whatever_else():
 @pytest.mark.parametrize("figure", [float("nan"), 1.0])
 def test_unmet_or_unknown_condition_waits(lacking, figure):
     """Too little, or unknown, is not enough: no training yet."""
-    evidence = Evidence(drifted_share=1.0, **{**ALLOWED, lacking: figure})
+    evidence = Evidence(drifted_importance=1.0, **{**ALLOWED, lacking: figure})
     decision = decide(evidence, POLICY)
     assert not decision.retrain
     assert decision.sentence.startswith("Do not retrain yet")
@@ -104,9 +104,9 @@ def test_no_evidence_at_all_does_not_retrain():
 
 def test_every_reason_has_figure_and_limit():
     """The table lists all reasons, fired or not, each with the policy's limit."""
-    table = decide(Evidence(drifted_share=0.4, **ALLOWED), POLICY).table
+    table = decide(Evidence(drifted_importance=0.4, **ALLOWED), POLICY).table
     limits = dict(zip(table["name"], table["limit"], strict=True))
-    assert limits["share of features drifted"] == POLICY.max_drifted_share
+    assert limits["importance of drifted features"] == POLICY.max_drifted_importance
     assert limits["new labelled rows"] == POLICY.min_new_rows
     assert table["limit"].notna().all()
 
@@ -117,7 +117,7 @@ def test_every_reason_has_figure_and_limit():
         ("max_auc_drop", -0.01),
         ("min_new_rows", -1),
         ("max_age_days", float("nan")),
-        ("max_drifted_share", 30),
+        ("max_drifted_importance", 30),
     ],
 )
 def test_impossible_limit_is_refused(limit, value):
