@@ -99,6 +99,9 @@ judge_level     whose mean probability is nearer, with an interval sound at the 
 judge_segments  the group that a challenger ranks worst against the champion
 judge_scores    how often the judge promotes an equal and a better challenger
 paired_bootstrap  the slow peer that DeLong's interval is checked against
+selection       judging on the loans a champion let through: the lean, the repairs, their price
+approvals       chances of approval, and the weights that follow from them
+weighted_auc    the difference of two AUCs on rows that stand for several applicants
 ab_testing      assignment, sample size, analysis of outcomes
 plots           one function per figure: frame in, Axes out
 dashboard       the 3 x 3 picture, from what the stores say

@@ -48,6 +48,7 @@ CORE = (
     "training_windows",
     "expected_ranking",
     "scoring",
+    "selection",
     "segments",
     "vintages",
     "worlds",

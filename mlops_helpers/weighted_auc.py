@@ -1,0 +1,77 @@
+"""The difference of two AUCs on rows that stand for different numbers of applicants.
+
+An area under the ROC curve of weighted rows, and DeLong's variance with weighted placements: with
+equal weights it is that of `delong`. Sources: as in `delong`; for rows that were verified with a
+known chance T. A. Alonzo and M. S. Pepe (2005), JRSS C 54, 173-190.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from mlops_helpers.business import Interval
+from mlops_helpers.delong import MIN_PER_CLASS
+
+__all__ = ["weighted_auc_difference"]
+
+FloatArray = NDArray[np.float64]
+
+
+def weighted_auc_difference(
+    outcome: ArrayLike,
+    champion: ArrayLike,
+    challenger: ArrayLike,
+    weights: ArrayLike,
+    *,
+    confidence: float = 0.95,
+) -> Interval:
+    """AUC of the challenger minus that of the champion, each row counted `weights` times.
+
+    The interval is DeLong's with weighted placements: a row's part of the variance is the square
+    of its weight times its distance from the AUC. With equal weights it is that of
+    `delong.auc_difference`, up to n / (n - 1). Few large weights make it wide, and with few rows
+    too narrow; no limits with fewer than `MIN_PER_CLASS` of a class. O(n log n).
+    """
+    label, old, new, weight = (
+        np.asarray(column, dtype=float) for column in (outcome, champion, challenger, weights)
+    )
+    if len({label.size, old.size, new.size, weight.size}) > 1 or not np.isin(label, (0, 1)).all():
+        raise ValueError(
+            f"{label.size} outcomes, {old.size} and {new.size} scores, {weight.size} weights: one "
+            "of each per row, and outcomes must be 0 or 1. Leave out loans without an outcome."
+        )
+    if not (np.isfinite([old, new, weight]).all() and (weight >= 0).all()):
+        raise ValueError("a score or weight is missing or infinite, or a weight is below 0.")
+    bad = label == 1
+    if not (weight[bad].any() and weight[~bad].any()):
+        raise ValueError("an AUC needs defaults and repaid loans with a weight above 0.")
+    pairs = [_placements(score, bad, weight) for score in (old, new)]
+    of_bad, of_good = (second - first for first, second in zip(*pairs, strict=True))
+    value = float(np.average(of_bad, weights=weight[bad]))
+    variance = sum(
+        float(((w * (part - value)) ** 2).sum()) / w.sum() ** 2
+        for w, part in ((weight[bad], of_bad), (weight[~bad], of_good))
+    )
+    counted = weight > 0
+    few = min((bad & counted).sum(), (~bad & counted).sum()) < MIN_PER_CLASS
+    reach = np.nan if few else special.ndtri((1 + confidence) / 2) * variance**0.5
+    return Interval(value, float(value - reach), float(value + reach), label.size)
+
+
+def _placements(
+    score: FloatArray, bad: NDArray[np.bool_], weight: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The weighted share of repaid loans below each default, of defaults above each repaid loan."""
+    order = np.argsort(score)
+    fresh = np.ones(score.size, dtype=bool)
+    fresh[1:] = np.diff(score[order]) != 0
+    starts, group = np.flatnonzero(fresh), np.cumsum(fresh) - 1
+    below = []
+    for others in (~bad, bad):
+        tied = np.add.reduceat(np.where(others, weight, 0.0)[order], starts)
+        share = np.empty(score.size)
+        share[order] = ((np.cumsum(tied) - tied / 2) / tied.sum())[group]
+        below.append(share)
+    return below[0][bad], 1 - below[1][~bad]
