@@ -96,6 +96,7 @@ expected_ranking  the AUC that probabilities promise of themselves
 judging         is the challenger better, on rows that neither learnt from?
 judge_checks    the rows of a verdict's table, each refused by name if it fails
 judge_level     whose mean probability is nearer, with an interval sound at the kink
+judge_profit    what its decisions earn more, also where they differ on few loans
 judge_segments  the group that a challenger ranks worst against the champion
 judge_scores    how often the judge promotes an equal and a better challenger
 paired_bootstrap  the slow peer that DeLong's interval is checked against

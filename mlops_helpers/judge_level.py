@@ -26,7 +26,7 @@ import itertools
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from mlops_helpers.business import Interval
 
@@ -82,4 +82,4 @@ def _signs(values: np.ndarray, chance: float) -> list[int]:
 def _reach(values: np.ndarray, tail: float) -> float:
     """Standard errors of the mean up to where a tail of that chance begins."""
     error = values.std(ddof=1) / np.sqrt(values.size)
-    return float(stats.t.isf(tail, values.size - 1) * error)
+    return float(-special.stdtrit(values.size - 1, tail) * error)

@@ -18,6 +18,7 @@ from mlops_helpers.business import CostModel, Interval, profit_interval
 from mlops_helpers.delong import auc_difference
 from mlops_helpers.judge_checks import arrays, compared, enough, no_harm, not_compared
 from mlops_helpers.judge_level import level_gain
+from mlops_helpers.judge_profit import profit_gain
 from mlops_helpers.judge_segments import worst_group
 
 __all__ = ["Margins", "Verdict", "judge"]
@@ -124,10 +125,8 @@ def judge(
         label, old, new, dollars = arrays(*columns.values())
         limit = costs.break_even if cutoff is None else cutoff
         measures: dict[str, Callable[[], Interval]] = {
-            "profit": lambda: profit_interval(
-                costs.profit(dollars, label, new < limit)
-                - costs.profit(dollars, label, old < limit),
-                confidence=confidence,
+            "profit": lambda: profit_gain(
+                dollars, label, old < limit, new < limit, costs=costs, confidence=confidence
             ),
             "auc": lambda: auc_difference(label, old, new, confidence=confidence),
             "brier": lambda: profit_interval(
