@@ -103,6 +103,9 @@ paired_bootstrap  the slow peer that DeLong's interval is checked against
 selection       judging on the loans a champion let through: the lean, the repairs, their price
 approvals       chances of approval, and the weights that follow from them
 weighted_auc    the difference of two AUCs on rows that stand for several applicants
+spending        a chance of error shared by several looks
+watch_policy    how a new champion is watched
+watching        was the champion before better? the error spent over all looks
 ab_testing      assignment, sample size, analysis of outcomes
 plots           one function per figure: frame in, Axes out
 dashboard       the 3 x 3 picture, from what the stores say

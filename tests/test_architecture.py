@@ -51,6 +51,7 @@ CORE = (
     "selection",
     "segments",
     "vintages",
+    "watching",
     "worlds",
 )
 SHOWN = ("plots", "dashboard")  # see tidy frames only
