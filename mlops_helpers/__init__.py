@@ -106,6 +106,10 @@ weighted_auc    the difference of two AUCs on rows that stand for several applic
 spending        a chance of error shared by several looks
 watch_policy    how a new champion is watched
 watching        was the champion before better? the error spent over all looks
+policies        retraining policies lived through month by month
+policy_models   the models that policies could train, each fitted once for all
+policy_world    three simulated years in which retraining pays, is waste, does harm
+policy_scores   what policies earn over the same years, again and again
 ab_testing      assignment, sample size, analysis of outcomes
 plots           one function per figure: frame in, Axes out
 dashboard       the 3 x 3 picture, from what the stores say
