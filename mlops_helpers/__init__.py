@@ -44,6 +44,7 @@ gate_subject    a version as the gate sees it
 registry        versions, aliases, the promotion gate, rollback (MLflow)
 cards           a model card for a version, written from what the stores say (MLflow)
 scoring         a model and applications in, prediction rows out
+shadowing       the version before scores beside the champion; what was decided meanwhile
 predictions     the SQL log of predictions, outcomes, metrics, alerts, experiments
 log_rows        a frame checked against a table of the log, all faults at once
 log_reading     predictions with their outcomes: a window, or chunks of bounded memory

@@ -1,7 +1,7 @@
 """What the health report asks the store: counts and order statistics, in one view of it.
 
-Only counts leave the database, never its predictions. Reached through
-`predictions.PredictionLog.health_figures`.
+Only counts leave the database, never its predictions, and those in the shadow (`shadowing`) are
+not among them. Reached through `predictions.PredictionLog.health_figures`.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _counts(
     query = (
         sa.select(*(value.label(name) for name, value in columns.items()))
         .select_from(predictions.outerjoin(outcomes, in_time))
-        .where(*tables.within(start, end))
+        .where(*tables.within(start, end), tables.traffic())
     )
     row = connection.execute(query).mappings().one()
     return Counts(
@@ -146,7 +146,7 @@ def _latency(
     Source: H. A. David and H. N. Nagaraja (2003), "Order Statistics", 3rd ed., section 7.1.
     """
     measured = predictions.c.latency_ms
-    where = (*tables.within(start, end), measured.is_not(None))
+    where = (*tables.within(start, end), tables.traffic(), measured.is_not(None))
     n = connection.scalar(sa.select(sa.func.count()).select_from(predictions).where(*where))
     ordered = sa.select(measured).where(*where).order_by(measured)
 

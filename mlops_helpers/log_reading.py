@@ -19,11 +19,17 @@ When = pd.Timestamp | None
 
 
 def window_query(
-    start: When, end: When, *, model_version: int | None, experiment: str | None
+    start: When,
+    end: When,
+    *,
+    model_version: int | None,
+    experiment: str | None,
+    shadow: bool = True,
 ) -> sa.Select[Any]:
     """Predictions scored in [start, end) in order of time, with their outcomes where known.
 
-    In order of time and id: no two runs differ, and an index gives the times already in order.
+    Without `shadow` those are left out that answered nobody. In order of time and id: no two runs
+    differ, and an index gives the times already in order.
     """
     query = (
         sa.select(predictions, outcomes.c["default"], outcomes.c.outcome_at)
@@ -41,7 +47,7 @@ def window_query(
         query = query.where(predictions.c.model_version == int(model_version))
     if experiment is not None:
         query = query.where(predictions.c.experiment == searched("experiment", experiment))
-    return query
+    return query if shadow else query.where(tables.traffic())
 
 
 def with_labels(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """Aggregates of the prediction log, counted by the database: what a dashboard asks again and again.
 
 Only counts and order statistics leave the database, never its rows. Reached through the methods
-of `predictions.PredictionLog`; windows are [start, end) of `scored_at`.
+of `predictions.PredictionLog`; windows are [start, end) of `scored_at`. Predictions in the shadow
+(`shadowing`) answered nobody and are not counted.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def daily_volume(connection: sa.Connection, start: When = None, end: When = None
             sa.func.sum(approved, type_=sa.BigInteger).label("approved"),
             sa.func.avg(predictions.c.probability, type_=sa.Double).label("mean_probability"),
         )
-        .where(*tables.within(start, end))
+        .where(*tables.within(start, end), tables.traffic())
         .group_by("day", predictions.c.model_version)
         .order_by("day", predictions.c.model_version)
     )
@@ -74,7 +75,7 @@ def score_histogram(
     number = sa.case(*steps, else_=last) if steps else sa.literal_column("0")
     query = (
         sa.select(predictions.c.model_version, number.label("bin"), sa.func.count().label("n"))
-        .where(*tables.within(start, end))
+        .where(*tables.within(start, end), tables.traffic())
         .group_by(predictions.c.model_version, sa.text("bin"))
     )
     found = _table(connection, query).astype("int64")
@@ -108,7 +109,7 @@ def latency(connection: sa.Connection, start: When = None, end: When = None) -> 
     Exact order statistics; predictions without a measured latency are left out.
     """
     version, measured = predictions.c.model_version, predictions.c.latency_ms
-    where = (*tables.within(start, end), measured.is_not(None))
+    where = (*tables.within(start, end), tables.traffic(), measured.is_not(None))
     counts = sa.select(version, sa.func.count()).where(*where).group_by(version).order_by(version)
     rows = []
     for v, n in connection.execute(counts).all():

@@ -87,13 +87,15 @@ class PredictionLog:
         *,
         model_version: int | None = None,
         experiment: str | None = None,
+        shadow: bool = True,
     ) -> pd.DataFrame:
         """Predictions scored in [start, end) in order of time, with their outcomes where known.
 
         Columns of `append` plus `default` (float, NaN while unknown) and `outcome_at` (NaT).
-        None leaves a bound or a filter out.
+        None leaves a bound or a filter out. shadow=False leaves out what a version said in the
+        shadow of the champion (`shadowing`), which answered nobody: ask so for what was served.
         """
-        filters = {"model_version": model_version, "experiment": experiment}
+        filters = {"model_version": model_version, "experiment": experiment, "shadow": shadow}
         return with_labels(self._read(window_query(start, end, **filters)))
 
     def windows(
@@ -103,6 +105,7 @@ class PredictionLog:
         *,
         model_version: int | None = None,
         experiment: str | None = None,
+        shadow: bool = True,
         chunk_rows: int = 50_000,
     ) -> Iterator[pd.DataFrame]:
         """The rows of `window` in the same order, at most `chunk_rows` at a time; none are empty.
@@ -112,13 +115,16 @@ class PredictionLog:
         """
         if chunk_rows < 1:
             raise ValueError(f"chunk_rows == {chunk_rows}; must be at least 1")
-        filters = {"model_version": model_version, "experiment": experiment}
+        filters = {"model_version": model_version, "experiment": experiment, "shadow": shadow}
         return chunks(self._engine, window_query(start, end, **filters), chunk_rows)
 
     def daily_volume(
         self, start: pd.Timestamp | None = None, end: pd.Timestamp | None = None
     ) -> pd.DataFrame:
-        """`day, model_version, n, approved, approval_rate, mean_probability` of each UTC day."""
+        """`day, model_version, n, approved, approval_rate, mean_probability` of each UTC day.
+
+        Here and in the other sums, what was said in the shadow of a champion is not counted.
+        """
         return self._ask(partial(log_summaries.daily_volume, start=start, end=end))
 
     def score_histogram(

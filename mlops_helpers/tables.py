@@ -15,6 +15,7 @@ from mlops_helpers.sql_frames import Utc, epoch
 
 __all__ = [
     "SCHEMA_VERSION",
+    "SHADOW",
     "STEP_STATES",
     "alerts",
     "deliveries",
@@ -26,6 +27,7 @@ __all__ = [
     "predictions",
     "steps",
     "store",
+    "traffic",
     "upsert",
     "within",
 ]
@@ -33,6 +35,7 @@ __all__ = [
 SCHEMA_VERSION = 3  # whoever changes a table adds the step to `upgrading`
 
 STEP_STATES = ("running", "done", "failed", "skipped")
+SHADOW = "shadow"  # variant of what a version would have said; an experiment's arm may be called so
 
 _tables = sa.MetaData()
 
@@ -229,6 +232,12 @@ def within(start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[sa.Colu
     if end is not None:
         bounds.append(predictions.c.scored_at < _next(end))
     return bounds
+
+
+def traffic() -> sa.ColumnElement[bool]:
+    """Condition for predictions that somebody was answered with: all but those in the shadow."""
+    variant, experiment = predictions.c.variant, predictions.c.experiment
+    return sa.or_(variant.is_(None), variant != SHADOW, experiment.is_not(None))
 
 
 def _next(when: pd.Timestamp) -> int:

@@ -39,8 +39,8 @@ class Log(Protocol):
     def experiments(self) -> list[dict[str, Any]]:
         """The stored plans of the experiments."""
 
-    def window(self, *, experiment: str | None = None) -> pd.DataFrame:
-        """Predictions with their outcomes where known."""
+    def window(self, *, shadow: bool = True) -> pd.DataFrame:
+        """Predictions with their outcomes where known, if asked without those in the shadow."""
 
 
 def collect(
@@ -52,7 +52,7 @@ def collect(
     dollars and is the only assumption here.
     """
     plans = log.experiments()
-    rows = log.window()
+    rows = log.window(shadow=False)
     alerts = log.alerts()
     drift = _drift(log.metrics("psi"))
     return {
