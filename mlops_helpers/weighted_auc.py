@@ -30,9 +30,11 @@ def weighted_auc_difference(
     """AUC of the challenger minus that of the champion, each row counted `weights` times.
 
     The interval is DeLong's with weighted placements: a row's part of the variance is the square
-    of its weight times its distance from the AUC. With equal weights it is that of
-    `delong.auc_difference`, up to n / (n - 1). Few large weights make it wide, and with few rows
-    too narrow; no limits with fewer than `MIN_PER_CLASS` of a class. O(n log n).
+    of its weight times its distance from the AUC, over the square of all weights. Few heavy rows
+    make the variance itself uncertain, so that Student's t takes the place of the normal, with as
+    many degrees of freedom as rows that carry it: (sum of parts)² / sum of parts². With equal
+    weights it is the interval of `delong.auc_difference` but for one part in a hundred. Rows of
+    weight 0 count for nothing. No limits with fewer than `MIN_PER_CLASS` of a class. O(n log n).
     """
     label, old, new, weight = (
         np.asarray(column, dtype=float) for column in (outcome, champion, challenger, weights)
@@ -50,13 +52,17 @@ def weighted_auc_difference(
     pairs = [_placements(score, bad, weight) for score in (old, new)]
     of_bad, of_good = (second - first for first, second in zip(*pairs, strict=True))
     value = float(np.average(of_bad, weights=weight[bad]))
-    variance = sum(
-        float(((w * (part - value)) ** 2).sum()) / w.sum() ** 2
-        for w, part in ((weight[bad], of_bad), (weight[~bad], of_good))
+    parts = np.concatenate(
+        [
+            w * (part - value) / w.sum()
+            for w, part in ((weight[bad], of_bad), (weight[~bad], of_good))
+        ]
     )
+    variance = float((parts**2).sum())
+    freedom = variance**2 / float((parts**4).sum()) if variance > 0 else np.inf
     counted = weight > 0
     few = min((bad & counted).sum(), (~bad & counted).sum()) < MIN_PER_CLASS
-    reach = np.nan if few else special.ndtri((1 + confidence) / 2) * variance**0.5
+    reach = np.nan if few else special.stdtrit(freedom, (1 + confidence) / 2) * variance**0.5
     return Interval(value, float(value - reach), float(value + reach), label.size)
 
 
