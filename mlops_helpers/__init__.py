@@ -88,6 +88,12 @@ log_health      what the health report asks the store (SQL)
 log_alerts      alerts in the log, with what is to be told of them (SQL)
 log_deliveries  what is still to be told, taken by one deliverer at a time (SQL)
 retrain_place   the standing state of scheduled retraining, and who works there
+retrain_inputs  what a scheduled retraining is asked with, refused before anything is written
+retrain_record  how far a scheduled retraining has come: its stages in the log
+retrain_stages  watch, check, train, judge, promote; each may be done again
+retrain_step    one scheduled retraining as one idempotent step
+retrain_told    a scheduled retraining in words
+retrain_command the command `retrain`: its words and exit codes
 retraining      decide from evidence, judge a challenger
 gathering       from rows to the evidence for and against retraining
 feed_faults     what is broken in a lot of applications, naming the column

@@ -1,4 +1,4 @@
-"""The command line: ``python -m mlops_helpers run | mlflow | doctor | store | prepare``."""
+"""The command line: ``python -m mlops_helpers run | retrain | mlflow | doctor | store``."""
 
 import signal
 import sys
@@ -80,6 +80,32 @@ def prepare(phase: str, data: str, seed: int, outputs: str) -> None:
     if problem:
         click.echo(problem)
         sys.exit(1)
+
+
+@main.command()
+@click.option("--as-of", required=True, metavar="DAY", help="What was known on that day counts.")
+@click.option(
+    "--data", default="simulated", metavar="PATH", help="The loans: a CSV or Parquet file."
+)
+@click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--outputs", default="outputs", metavar="DIR", help="Where the state lies.")
+@click.option(
+    "--window",
+    type=click.Choice(["expanding", "sliding", "weighted"]),
+    default="expanding",
+    show_default=True,
+    help="Learn from all rows, the last twelve months, or all with weights that fade.",
+)
+def retrain(as_of: str, data: str, seed: int, outputs: str, window: str) -> None:
+    """Retrain the champion if need be: watch, check, train, judge, promote, as one step.
+
+    Exit code 0: promoted. 3: kept, nothing is better. 4: vetoed, the data are broken. 6: the
+    champion before was better and serves again. 5: another retraining is at work. 2: what was asked
+    cannot be done, nothing was changed. 1: it failed on the way; the next call goes on.
+    """
+    from mlops_helpers.retrain_command import run_retraining
+
+    sys.exit(run_retraining(as_of, data=data, seed=seed, outputs=outputs, window=window))
 
 
 @main.command()

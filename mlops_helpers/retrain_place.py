@@ -59,11 +59,13 @@ class RetrainPlace:
     """The stores of a registered model that is retrained.
 
     artifact_location: where a new experiment keeps its files; None for a server, which knows.
+    folder: where the file for the report goes (`retrainings`); None: nowhere.
     """
 
     tracking_uri: str
     database_url: str
     artifact_location: str | None = None
+    folder: Path | None = None
     name: str = "credit-risk"
 
 
@@ -95,7 +97,7 @@ def open_place(
         )
     uris = {name: server or f"sqlite:///{folder / name}" for name, server in servers.items()}
     location = None if servers[TRACKING_FILE] else (state / "artifacts").as_uri()
-    return RetrainPlace(uris[TRACKING_FILE], uris[DATABASE_FILE], location)
+    return RetrainPlace(uris[TRACKING_FILE], uris[DATABASE_FILE], location, folder)
 
 
 @contextmanager

@@ -95,9 +95,10 @@ def test_with_both_servers_nothing_is_run_or_copied(root, monkeypatch):
     """What the servers hold counts."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     monkeypatch.setenv("MLOPS_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
-    assert open_place() == RetrainPlace(
-        "http://127.0.0.1:1", "postgresql://nobody@127.0.0.1:1/none", None
-    )
+    place = open_place()
+    assert place.tracking_uri == "http://127.0.0.1:1"
+    assert place.database_url == "postgresql://nobody@127.0.0.1:1/none"
+    assert place.artifact_location is None
     assert not (root / "outputs").exists()
 
 

@@ -1,0 +1,65 @@
+"""The command `retrain`: the standing state, the rows, one retraining, its words and exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+
+from mlops_helpers.contracts import ContractError
+from mlops_helpers.data import load_stream
+from mlops_helpers.log_store import LogError
+from mlops_helpers.model_files import ModelFileError
+from mlops_helpers.places import WorkspaceError, find_applications, outputs_folder
+from mlops_helpers.registry import RegistryError
+from mlops_helpers.report import renew_retrainings
+from mlops_helpers.retrain_inputs import RetrainRefused, checked_date
+from mlops_helpers.retrain_place import AtWork, open_place
+from mlops_helpers.retrain_step import retrain
+from mlops_helpers.retrain_told import summary
+from mlops_helpers.training_windows import TrainingWindow
+
+__all__ = ["AT_WORK", "FAILED", "REFUSED", "run_retraining"]
+
+FAILED, REFUSED, AT_WORK = 1, 2, 5
+
+
+def run_retraining(as_of: str, *, data: str, seed: int, outputs: str, window: str) -> int:
+    """Retrain as of a day and print what came of it; the exit code comes back.
+
+    The summary goes to stdout; one sentence to stderr if it was refused, failed, or another is at
+    work. The simulated world has dates of its own; those of a file are held against the clock.
+    """
+    now = pd.Timestamp.now(tz="UTC")
+    try:
+        applications = find_applications(data)
+        stream = load_stream(applications, seed=seed)
+        today = None if stream.simulated else now
+        day = checked_date(as_of, today=today)
+        place = open_place(applications=applications, seed=seed, outputs=outputs)
+        result = retrain(
+            place,
+            stream.frame,
+            as_of=day,
+            seed=seed,
+            window=TrainingWindow(kind=window),
+            today=today,
+        )
+        print(summary(result))
+        renew_retrainings(outputs_folder(outputs))
+    except AtWork as error:
+        return _leave(str(error), AT_WORK)
+    except (RetrainRefused, ContractError, WorkspaceError) as error:
+        return _leave(str(error), REFUSED)
+    except (RegistryError, LogError, ModelFileError, OSError) as error:
+        return _leave(
+            f"The retraining as of {as_of} failed: {error} The champion serves as before; what was "
+            "done is kept, and the next call goes on from there.",
+            FAILED,
+        )
+    return result.exit_code
+
+
+def _leave(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code

@@ -1,0 +1,149 @@
+"""How far a scheduled retraining has come: its stages in the log, each saved as it begins and ends.
+
+What a stage came to is saved with it, so that a call after a kill goes on from there, and a call
+after the end tells it again. A retraining is over when its last stage is done or skipped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mlops_helpers import retrainings
+from mlops_helpers.log_store import LogError
+from mlops_helpers.predictions import PredictionLog
+
+__all__ = ["STAGES", "Done", "Record", "key_of"]
+
+STAGES = ("watch", "check", "train", "judge", "promote")
+
+
+def key_of(name: str, as_of: pd.Timestamp) -> str:
+    """The key of a model's retraining of a day."""
+    return f"{name} {as_of:%Y-%m-%d}"
+
+
+@dataclass
+class Done:
+    """What a stage came to: a sentence for people, and values that JSON can hold."""
+
+    told: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+class Record:
+    """The stages of the retraining `key` in `log`; `clock` says what time it is.
+
+    `folder` gets the file that the report reads, if there is one.
+    """
+
+    def __init__(
+        self,
+        log: PredictionLog,
+        key: str,
+        *,
+        clock: Callable[[], pd.Timestamp],
+        folder: Path | None = None,
+    ) -> None:
+        """Reads what is known of it."""
+        self.key = key
+        self._log, self._clock, self._folder = log, clock, folder
+        self._rows = {row["stage"]: row for row in log.steps(key).to_dict("records")}
+
+    @property
+    def begun(self) -> bool:
+        """Was anything of it saved?"""
+        return bool(self._rows)
+
+    @property
+    def over(self) -> bool:
+        """Has its last stage ended?"""
+        return self._status(STAGES[-1]) in ("done", "skipped")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it was begun with; empty before it has begun."""
+        return dict(self._rows.get(STAGES[0], {}).get("result", {}).get("settings", {}))
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """`stage, status, seconds, attempts, told`: a row for each stage, in their order."""
+        names = ["stage", "status", "seconds", "attempts", "told"]
+        rows = [self._rows[stage] for stage in STAGES if stage in self._rows]
+        return pd.DataFrame([{name: row[name] for name in names} for row in rows], columns=names)
+
+    def done(self, stage: str) -> Done | None:
+        """What a stage came to that has ended, done or skipped; None if it has not."""
+        if self._status(stage) not in ("done", "skipped"):
+            return None
+        return Done(self._rows[stage]["told"], dict(self._rows[stage]["result"]))
+
+    @contextmanager
+    def stage(self, stage: str, **result: Any) -> Iterator[Done]:  # noqa: ANN401 - any JSON value
+        """Save that a stage has begun, and at the end what the caller made of the Done it gets.
+
+        An exception is saved with the stage, which then has failed, and goes on.
+        """
+        attempts = int(self._rows.get(stage, {}).get("attempts", 0)) + 1
+        came_to, begun = Done(result=dict(result)), self._clock()
+        self._save(stage, "running", begun, None, attempts, came_to)
+        since = time.perf_counter()
+        try:
+            yield came_to
+        except Exception as error:
+            told = Done(f"{type(error).__name__}: {error}"[:2000], dict(result))
+            with suppress(LogError):  # the store may be what has failed
+                self._save(stage, "failed", begun, time.perf_counter() - since, attempts, told)
+            raise
+        self._save(stage, "done", begun, time.perf_counter() - since, attempts, came_to)
+
+    def skip(self, stages: tuple[str, ...], came_to: Done) -> None:
+        """Save that the last stages are not needed; the last of all ends the retraining."""
+        for stage in stages:
+            last = came_to if stage == STAGES[-1] else Done(came_to.told)
+            self._save(stage, "skipped", self._clock(), None, 1, last)
+
+    def restart(self) -> None:
+        """Forget what was done, but not how often: rows or settings are others now."""
+        self._rows = {
+            stage: row | {"status": "failed", "result": {}} for stage, row in self._rows.items()
+        }
+
+    @property
+    def given_up(self) -> bool:
+        """Was it never ended, and will not be?"""
+        return "given up" in self._rows.get(STAGES[-1], {}).get("result", {})
+
+    def give_up(self, why: str) -> None:
+        """Save that a retraining that was never ended will not be: what ran has failed."""
+        for stage, row in self._rows.items():
+            if row["status"] == "running":
+                known = Done(why, dict(row["result"]))
+                self._save(stage, "failed", row["started_at"], None, row["attempts"], known)
+        self._save(STAGES[-1], "failed", self._clock(), None, 1, Done(why, {"given up": True}))
+
+    def _status(self, stage: str) -> str:
+        return str(self._rows.get(stage, {}).get("status", ""))
+
+    def _save(
+        self,
+        stage: str,
+        status: str,
+        begun: pd.Timestamp,
+        seconds: float | None,
+        attempts: int,
+        came_to: Done,
+    ) -> None:
+        row = {"key": self.key, "stage": stage, "status": status, "started_at": begun}
+        row |= {"seconds": seconds, "attempts": int(attempts)}
+        row |= {"told": came_to.told, "result": came_to.result}
+        self._log.save_step(row)
+        self._rows[stage] = row
+        if self._folder is not None:
+            retrainings.write(self._folder, self._log.steps())

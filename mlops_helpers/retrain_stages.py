@@ -1,0 +1,182 @@
+"""The stages of a scheduled retraining; each may be done again after a kill and then goes on.
+
+watch: is the champion before better after all? check: is there reason to train? train: a
+challenger, tracked and registered. judge: both on rows that neither has seen. promote: the gate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from sklearn.base import clone
+
+from mlops_helpers.candidates import Candidate
+from mlops_helpers.contracts import CATEGORICAL, TARGET
+from mlops_helpers.gate import Finding
+from mlops_helpers.gathering import gather
+from mlops_helpers.judging import judge
+from mlops_helpers.predictions import PredictionLog
+from mlops_helpers.provenance import content_digest
+from mlops_helpers.registry import Registry
+from mlops_helpers.retrain_inputs import Learnt, Order, Rows
+from mlops_helpers.retrain_place import RetrainPlace
+from mlops_helpers.retrain_record import Done
+from mlops_helpers.retraining import Decision, decide
+from mlops_helpers.runs import EXPERIMENT, connect
+from mlops_helpers.store_errors import explained
+from mlops_helpers.threads import one_thread
+from mlops_helpers.tracking import train_and_log
+
+__all__ = ["BY", "STEP_TAG", "Work", "end_lost_runs", "run_tags"]
+
+BY = "scheduled retraining"
+STEP_TAG = "retraining"
+"""Tag of a run: the key of the retraining that it was trained for."""
+NAMED = ", retrained "
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the stages of one retraining share."""
+
+    key: str
+    place: RetrainPlace
+    registry: Registry
+    log: PredictionLog
+    order: Order
+
+    def decide(self, learnt: Learnt, rows: Rows, last_training: pd.Timestamp) -> Decision:
+        """Shall the champion be retrained? Nothing is written."""
+        model = self.registry.load(learnt.version).pipeline
+        evidence = gather(
+            model,
+            train=rows.train,
+            holdout=rows.holdout,
+            recent=rows.recent,
+            labelled=rows.labelled,
+            as_of=self.order.as_of,
+            trained_at=last_training,
+            new_rows=rows.new_rows(learnt.train_until),
+            seed=self.order.seed,
+        )
+        return decide(evidence, self.order.policy)
+
+    def train(self, champion: int, rows: Rows, decision: str, trigger: str, came_to: Done) -> None:
+        """Train and register a challenger; a run that was trained before a kill is taken."""
+        order, chosen = self.order, rows.chosen
+        model = self.registry.load(champion)
+        digest = content_digest(chosen.split.train.sort_values("applied_at", kind="stable"))
+        run_id = self._trained_before(champion, digest)
+        if run_id is None:
+            name = model.name.partition(NAMED)[0] + f"{NAMED}{order.day}"
+            run_id = train_and_log(
+                Candidate(name, clone(model.pipeline[-1])),
+                chosen.split,
+                **({} if chosen.weights is None else {"weights": chosen.weights}),
+                tracking_uri=self.place.tracking_uri,
+                artifact_location=self.place.artifact_location,
+                seed=order.seed,
+                costs=order.costs,
+                tags={
+                    STEP_TAG: self.key,
+                    "as_of": order.day,
+                    "trigger": trigger,
+                    "decision": decision,
+                    "parent_version": str(champion),
+                    "window": order.window.kind,
+                },
+            ).run_id
+        version = self.registry.register(run_id, when=order.as_of)
+        self.registry.challenge(version, reason=decision[:2000], by=BY, when=order.as_of)
+        learnt, judged = len(chosen.split.train), len(chosen.split.holdout)
+        came_to.told = f"version {version} learnt from {learnt:,} rows; {judged:,} later ones judge"
+        came_to.result |= {"version": version, "run_id": run_id, "digest": digest}
+        came_to.result |= {"rows_train": learnt, "rows_judge": judged}
+        came_to.result |= {"left_out": chosen.left_out}
+
+    def judge(self, champion: int, challenger: int, rows: Rows, came_to: Done) -> None:
+        """Compare both on the later rows, which neither has seen."""
+        judged = rows.chosen.split.holdout
+        with one_thread():
+            old, new = (
+                self.registry.load(version).pipeline.predict_proba(judged)[:, 1]
+                for version in (champion, challenger)
+            )
+        verdict = judge(
+            judged[TARGET],
+            old,
+            new,
+            judged["loan_amount"],
+            groups=judged[list(CATEGORICAL)],
+            costs=self.order.costs,
+        )
+        came_to.told = verdict.sentence
+        came_to.result |= {"outcome": verdict.outcome, "promote": verdict.promote}
+        came_to.result |= {"checks": plain(verdict.checks)}
+
+    def promote(self, champion: int, challenger: int, rows: Rows, judged: Done) -> Done:
+        """Ask the gate, with the verdict as one more check, and promote if it passes."""
+        registry, when = self.registry, self.order.as_of
+        if registry.version_of("champion") != challenger:
+            found = Finding(bool(judged.result["promote"]), judged.told)
+            extra = {"worth the change": lambda: found}
+            gate = registry.gate(challenger, rows.chosen.split.holdout, extra=extra, when=when)
+            refused = list(gate.refused_by)
+            if not gate.passed:
+                told = f"kept: version {champion} stays; the gate refused by {', '.join(refused)}"
+                more = {"refused_by": refused, "checks": plain(gate.checks)}
+                return Done(told, {"outcome": "kept", "champion": champion} | more)
+            registry.promote(challenger, gate, reason=judged.told[:2000], by=BY, when=when)
+        told = f"promoted: version {challenger} serves, version {champion} is its way back"
+        return Done(told, {"outcome": "promoted", "champion": challenger, "refused_by": []})
+
+    def _trained_before(self, champion: int, digest: str) -> str | None:
+        """The finished run of this retraining on the same terms, if a killed call left one."""
+        terms = {
+            "data_digest": digest,
+            "window": self.order.window.kind,
+            "parent_version": str(champion),
+        }
+        for run in runs_of(self.place.tracking_uri, self.key):
+            tags, seed = run.data.tags, run.data.params.get("seed")
+            same = all(tags.get(name) == value for name, value in terms.items())
+            if run.info.status == "FINISHED" and same and seed == str(self.order.seed):
+                return str(run.info.run_id)
+        return None
+
+
+def runs_of(tracking_uri: str, key: str) -> list:  # of MLflow's runs
+    """The runs that were begun for a retraining, newest first."""
+    with explained(tracking_uri):
+        client = connect(tracking_uri)
+        where = client.get_experiment_by_name(EXPERIMENT)
+        if where is None:
+            return []
+        wanted = f"tags.{STEP_TAG} = '{key}'"
+        return list(client.search_runs([where.experiment_id], wanted))
+
+
+def end_lost_runs(tracking_uri: str, key: str) -> list[str]:
+    """Mark runs of a retraining that a killed call left RUNNING as KILLED; their ids come back.
+
+    Only for who holds the lock of the retraining: then nobody is at work on them.
+    """
+    lost = [run.info.run_id for run in runs_of(tracking_uri, key) if run.info.status == "RUNNING"]
+    with explained(tracking_uri):
+        client = connect(tracking_uri)
+        for run_id in lost:
+            client.set_terminated(run_id, status="KILLED")
+    return lost
+
+
+def run_tags(registry: Registry, version: int) -> dict[str, str]:
+    """The tags of the run that a version was made from."""
+    run_id = registry.load(version).run_id
+    with explained(registry.tracking_uri):
+        return dict(connect(registry.tracking_uri).get_run(run_id).data.tags)
+
+
+def plain(table: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows of a table as JSON holds them: what is not known is None."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
