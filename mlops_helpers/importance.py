@@ -22,6 +22,8 @@ __all__ = ["permutation_table"]
 
 _DIGITS = 9
 """Beyond this is rounding (1e-16 in an area, 1e-10 in a standard error), and 0 must be 0."""
+_MOST_ROWS = 50_000
+"""Shuffled rows that are scored at once, unless one column alone has more."""
 
 
 def permutation_table(
@@ -50,34 +52,48 @@ def permutation_table(
     features, outcome = as_features(rows), rows[TARGET].to_numpy(dtype=float, na_value=np.nan)
     whole = _default_probability(pipeline, features) if len(features) else np.empty(0)
     weights = np.r_[1.0, np.full(repeats, -1.0 / repeats)]
+    seeds = dict(zip(FEATURES, np.random.SeedSequence(seed).spawn(len(FEATURES)), strict=True))
     found = []
-    for name, seeds in zip(
-        FEATURES, np.random.SeedSequence(seed).spawn(len(FEATURES)), strict=True
-    ):
-        shuffled = _without(pipeline, features, name, np.random.default_rng(seeds), repeats, whole)
-        lost = auc_contrast(outcome, [whole, *shuffled], weights, confidence=confidence)
-        limits = np.round([lost.value, lost.low, lost.high], _DIGITS) + 0.0
-        found.append((name, *map(float, limits)))
+    for names in _batches(len(features) * repeats):
+        orders = {name: np.random.default_rng(seeds[name]) for name in names}
+        shuffled = _without(pipeline, features, orders, repeats, whole)
+        for name, scores in zip(names, shuffled, strict=True):
+            lost = auc_contrast(outcome, [whole, *scores], weights, confidence=confidence)
+            limits = np.round([lost.value, lost.low, lost.high], _DIGITS) + 0.0
+            found.append((name, *map(float, limits)))
     table = pd.DataFrame(found, columns=["feature", "value", "low", "high"])
     return table.sort_values("value", ascending=False, kind="stable", ignore_index=True)
+
+
+def _batches(rows: int) -> list[tuple[str, ...]]:
+    """Columns shuffled together, as many as `_MOST_ROWS` allow: a call costs more than its rows."""
+    size = max(_MOST_ROWS // max(rows, 1), 1)
+    return [FEATURES[at : at + size] for at in range(0, len(FEATURES), size)]
 
 
 def _without(
     pipeline: Pipeline,
     features: pd.DataFrame,
-    name: str,
-    rng: np.random.Generator,
+    orders: dict[str, np.random.Generator],
     repeats: int,
     whole: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Probabilities with the column shuffled, shape (repeats, rows)."""
-    values = features[name]
-    if values.nunique(dropna=False) <= 1:  # every shuffle is the same column: ask nothing
-        return np.tile(whole, (repeats, 1))
-    orders = np.concatenate([rng.permutation(len(values)) for _ in range(repeats)])
-    many = pd.concat([features] * repeats, ignore_index=True)
-    many[name] = values.to_numpy()[orders]
-    return _default_probability(pipeline, many).reshape(repeats, -1)
+    """Probabilities with each of the columns shuffled, shape (columns, repeats, rows)."""
+    found = np.tile(whole, (len(orders), repeats, 1))
+    # Every shuffle of a column of one value is the same column: ask nothing.
+    varied = [at for at, n in enumerate(orders) if features[n].nunique(dropna=False) > 1]
+    if not varied:
+        return found
+    many = pd.concat([features] * (len(varied) * repeats), ignore_index=True)
+    names, rows = list(orders), repeats * len(features)
+    for place, at in enumerate(varied):
+        values, rng = features[names[at]], orders[names[at]]
+        order = np.concatenate([rng.permutation(len(values)) for _ in range(repeats)])
+        column = many[names[at]].to_numpy(copy=True)
+        column[place * rows : (place + 1) * rows] = values.to_numpy()[order]
+        many[names[at]] = column
+    found[varied] = _default_probability(pipeline, many).reshape(len(varied), repeats, -1)
+    return found
 
 
 def _default_probability(pipeline: Pipeline, features: pd.DataFrame) -> NDArray[np.float64]:

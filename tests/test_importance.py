@@ -79,7 +79,7 @@ def test_a_constant_column_is_not_asked_about():
     table = permutation_table(model, rows, seed=8, repeats=3).set_index("feature")
     assert table.loc["age", "value"] == 0
     constant = 2  # age, and the loan's purpose
-    assert model.rows_seen == [200] + [600] * (len(FEATURES) - constant)
+    assert model.rows_seen == [200, 600 * (len(FEATURES) - constant)]
 
 
 def test_few_defaults_give_no_limits():
