@@ -11,15 +11,19 @@ from collections.abc import Set
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from mlops_helpers.business import UNKNOWN, Interval
 from mlops_helpers.cause_outcomes import Found
-from mlops_helpers.contracts import CATEGORICAL, FEATURES, LIMITS, MAY_BE_MISSING, NUMERIC
+from mlops_helpers.contracts import CATEGORICAL, FEATURES, NUMERIC
 from mlops_helpers.drift import Reference
+from mlops_helpers.quarantine import broken_cells
 from mlops_helpers.two_samples import newcombe
 
-__all__ = ["feed_signals"]
+__all__ = ["feed_columns", "feed_signals"]
+
+Mask = NDArray[np.bool_]
 
 _QUARTERS = (0.25, 0.5, 0.75)
 
@@ -33,72 +37,86 @@ def feed_signals(
     the column that rose most, and "scale" is of the number whose quartiles moved most by one
     factor; where any column could be it, the level is shared among all.
     """
+    columns = feed_columns(reference, holdout, window, level)
+    return {name: found for name, (_, found) in columns.items()}
+
+
+def feed_columns(
+    reference: Reference, holdout: pd.DataFrame, window: pd.DataFrame, level: float
+) -> dict[str, tuple[str, Found]]:
+    """The signals of `feed_signals` by name, each with the column in which it shows most."""
     if window.empty:
         return {}
-    broken = _breaks(holdout), _breaks(window)
+    broken = broken_cells(holdout), broken_cells(window)
     unseen = _unseen(reference, holdout, holdout), _unseen(reference, holdout, window)
     return {
-        "out of contract": _shares(*broken, 1 - level),
+        "out of contract": _of_rows(*broken, 1 - level),
         "missing": _missing(holdout, window, level),
-        "unseen categories": _shares(*unseen, 1 - level),
+        "unseen categories": _of_rows(*unseen, 1 - level),
         "one value": _one_value(holdout, window, level),
         "scale": _scale(holdout, window, level),
     }
 
 
-def _shares(before: pd.Series, now: pd.Series, alpha: float) -> Found:
-    return float(before.mean()), float(now.mean()), newcombe(before, now, alpha)
+def _shares(before: Mask, now: Mask, alpha: float) -> Found:
+    sides = pd.Series(before), pd.Series(now)
+    return float(before.mean()), float(now.mean()), newcombe(*sides, alpha)
 
 
-def _breaks(frame: pd.DataFrame) -> pd.Series:
-    """Whether a row holds a value that the contract forbids, or lacks one that it demands."""
-    demanded = [name for name in FEATURES if name not in MAY_BE_MISSING]
-    broken = frame[demanded].isna().any(axis=1)
-    for name, (low, high) in LIMITS.items():
-        inside = frame[name].between(low, high) & ~np.isinf(frame[name].astype(float))
-        broken |= frame[name].notna() & ~inside
-    return broken
+def _of_rows(before: dict[str, Mask], now: dict[str, Mask], alpha: float) -> tuple[str, Found]:
+    """Share of the rows in which any column is so, and the column that rose most."""
+    rise = {name: now[name].mean() - before[name].mean() for name in now}
+    rows = (np.any(list(part.values()), axis=0) for part in (before, now))
+    return max(rise, key=lambda name: rise[name]), _shares(*rows, alpha)
 
 
-def _missing(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> Found:
-    rise = window[list(FEATURES)].isna().mean() - holdout[list(FEATURES)].isna().mean()
-    worst = str(rise.idxmax())
-    return _shares(holdout[worst].isna(), window[worst].isna(), (1 - level) / len(FEATURES))
+def _missing(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> tuple[str, Found]:
+    gaps = [{n: frame[n].isna().to_numpy() for n in FEATURES} for frame in (holdout, window)]
+    worst = max(FEATURES, key=lambda name: gaps[1][name].mean() - gaps[0][name].mean())
+    return worst, _shares(gaps[0][worst], gaps[1][worst], (1 - level) / len(FEATURES))
 
 
-def _unseen(reference: Reference, holdout: pd.DataFrame, frame: pd.DataFrame) -> pd.Series:
-    """Whether a row holds a category that the reference (or else the holdout) never had."""
-    known: dict[str, Set[str]] = {name: set(holdout[name].dropna()) for name in CATEGORICAL}
-    for profile in reference.profiles:
-        if profile.name in known and profile.known:
-            known[profile.name] = set(profile.counts.index)
-    return pd.concat(
-        [frame[n].notna() & ~frame[n].astype(str).isin(seen) for n, seen in known.items()], axis=1
-    ).any(axis=1)
-
-
-def _one_value(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> Found:
-    """The share of the commonest value of a column, where it has risen most since the holdout."""
-    found = (0.0, 0.0, UNKNOWN)
-    for name in FEATURES:
-        there = window[name].dropna()
-        if there.empty or holdout[name].isna().all():
-            continue
-        commonest = there.mode().iloc[0]
-        sides = holdout[name].dropna() == commonest, there == commonest
-        shares = _shares(*sides, (1 - level) / len(FEATURES))
-        if not found[2].known or shares[2].value > found[2].value:
-            found = shares
+def _unseen(reference: Reference, holdout: pd.DataFrame, frame: pd.DataFrame) -> dict[str, Mask]:
+    """Which rows hold a category that the reference (or else the holdout) never had."""
+    known: dict[str, Set[str]] = {
+        profile.name: set(profile.counts.index)
+        for profile in reference.profiles
+        if profile.name in CATEGORICAL and profile.known
+    }
+    known = {n: known.get(n) or set(holdout[n].dropna().unique()) for n in CATEGORICAL}
+    found = {}
+    for name, seen in known.items():
+        codes, words = pd.factorize(frame[name])
+        new = np.array([str(word) not in seen for word in words] + [False])  # the last: missing
+        found[name] = new[codes]
     return found
 
 
-def _scale(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> Found:
+def _one_value(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> tuple[str, Found]:
+    """The share of the commonest value of a column, where it has risen most since the holdout."""
+    worst, rise, sides = "", -np.inf, None
+    for name in FEATURES:
+        then, now = (frame[name].dropna() for frame in (holdout, window))
+        if now.empty or then.empty:
+            continue
+        codes, values = pd.factorize(now)
+        counts = np.bincount(codes)
+        commonest = min(values[counts == counts.max()])
+        masks = (then == commonest).to_numpy(), (now == commonest).to_numpy()
+        if masks[1].mean() - masks[0].mean() > rise:
+            worst, rise, sides = name, masks[1].mean() - masks[0].mean(), masks
+    if sides is None:
+        return worst, (0.0, 0.0, UNKNOWN)
+    return worst, _shares(*sides, (1 - level) / len(FEATURES))
+
+
+def _scale(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> tuple[str, Found]:
     """The factor that a whole column moved by: the least of its quartiles' ratios.
 
     Another unit multiplies every value; people who are richer or younger move the quartiles by
     different factors. Columns with a quartile at or below 0 have no such factor.
     """
-    found = (np.nan, np.nan, UNKNOWN)
+    worst, found = "", (np.nan, np.nan, UNKNOWN)
     for name in NUMERIC:
         before, now = (_finite(frame[name]) for frame in (holdout, window))
         if min(len(before), len(now)) == 0:
@@ -111,8 +129,9 @@ def _scale(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> Found:
         if found[2].known and abs(moves[least]) <= abs(np.log(found[2].value)):
             continue
         interval = _quantile_ratio(before, now, _QUARTERS[least], (1 - level) / len(NUMERIC))
+        worst = name
         found = float(quartiles[0][least]), float(quartiles[1][least]), interval
-    return found
+    return worst, found
 
 
 def _quantile_ratio(before: np.ndarray, now: np.ndarray, at: float, alpha: float) -> Interval:

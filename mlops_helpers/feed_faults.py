@@ -9,30 +9,59 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mlops_helpers.cause_feeds import feed_signals
+from mlops_helpers.business import in_words
+from mlops_helpers.cause_feeds import feed_columns
 from mlops_helpers.causes import LIMITS
-from mlops_helpers.contracts import FEATURES
 from mlops_helpers.drift import Reference
-from mlops_helpers.quarantine import broken_rows
+from mlops_helpers.quarantine import schema_fault
 
 __all__ = ["feed_faults"]
 
 
 def feed_faults(
-    holdout: pd.DataFrame, window: pd.DataFrame, what: str, *, level: float = 0.99
+    reference: Reference,
+    holdout: pd.DataFrame,
+    window: pd.DataFrame,
+    what: str,
+    *,
+    level: float = 0.99,
 ) -> tuple[str, ...]:
-    """Sentences about what is broken in `window` and was not in `holdout`; empty if nothing is."""
-    try:
-        broken_rows(window.iloc[:0], labelled=False)
-    except ValueError as error:
-        return (f"{what}: {error}",)
-    if window.empty:
-        return ()
-    reference = Reference.fit(holdout[list(FEATURES)])
+    """Sentences about what is broken in `window` and was not in `holdout`; empty if nothing is.
+
+    Each begins with `what` the rows are, and names signal, column and the figures before and now.
+    A frame of another schema is one fault. reference: `Reference.fit` of the training rows'
+    features, for the categories that it knows; holdout must be of the course's schema.
+    """
+    if fault := schema_fault(window, labelled=False):
+        return (f"{what}: {fault.rstrip('.')}",)
     found = []
-    for name, (before, now, change) in feed_signals(reference, holdout, window, level).items():
+    columns = feed_columns(reference, holdout, window, level)
+    for name, (column, (before, now, change)) in columns.items():
         limit = LIMITS[name]
         evident = change.known and not change.low <= limit.same <= change.high
         if evident and not limit.low <= change.value <= limit.high:
-            found.append(f"{what}: {name} {before:.3g} before, {now:.3g} now")
+            found.append(
+                f"{what}: {column} {_HOW[name]} ({_figure(name, before)} before, "
+                f"{_figure(name, now)} now, limit {_limit(name)})"
+            )
     return tuple(found)
+
+
+_HOW = {
+    "out of contract": "breaks the contract",
+    "missing": "is missing",
+    "unseen categories": "holds words never seen",
+    "one value": "holds one value",
+    "scale": "has another scale",
+}
+
+
+def _figure(signal: str, value: float) -> str:
+    return in_words(value) if signal == "scale" else f"{value:.1%}"
+
+
+def _limit(signal: str) -> str:
+    limit = LIMITS[signal]
+    if signal == "scale":
+        return f"a factor within {limit.low:.3g} and {limit.high:.3g}"
+    return f"{limit.high:.1%} more"

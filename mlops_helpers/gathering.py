@@ -22,7 +22,7 @@ from mlops_helpers.drift import DriftReport, Reference
 from mlops_helpers.expected_ranking import expected_auc_drop
 from mlops_helpers.feed_faults import feed_faults
 from mlops_helpers.importance import permutation_table
-from mlops_helpers.quarantine import broken_rows
+from mlops_helpers.quarantine import broken_rows, schema_fault
 from mlops_helpers.retraining import Evidence, calibration_gap
 from mlops_helpers.threads import one_thread
 
@@ -62,29 +62,29 @@ def gather(
     drops and the gap. They are evidence about the feed. Raises ValueError where `train` or
     `holdout` are not of the course's schema, and for times without a zone.
     """
-    faults = feed_faults(holdout, recent, "recent applications")
-    readable = _readable(recent)
-    before, now = _scores(model, _whole(holdout)), UNKNOWN
-    drift: dict[str, object] = {}
-    if readable and len(recent):
-        fitted = reference or Reference.fit(train[list(FEATURES)], limits=LIMITS)
-        report = fitted.compare(recent[list(FEATURES)])
-        weights = _importance(model, holdout, seed) if importance is None else importance
-        drift = shares_of_importance(report, weights)
-        whole = _whole(recent, labelled=False)
-        now = expected_auc_drop(before, _scores(model, whole))
-    seen = _whole(labelled)
-    probability = _scores(model, seen)
+    fitted = reference or Reference.fit(train[list(FEATURES)], limits=LIMITS)
+    held, seen = _whole(holdout), _whole(labelled)
+    before, probability = _scores(model, held), _scores(model, seen)
     outcome = seen[TARGET].to_numpy(dtype=float)
+    drift: dict[str, object] = {}
+    expected = UNKNOWN
+    if len(recent) and not schema_fault(recent, labelled=False):
+        weights = _importance(model, held, seed) if importance is None else importance
+        drift = shares_of_importance(fitted.compare(recent[list(FEATURES)]), weights)
+        whole = recent[~broken_rows(recent, labelled=False)]
+        expected = expected_auc_drop(before, _scores(model, whole))
     return Evidence(
         **drift,
-        auc_drop=_drop(_whole(holdout)[TARGET].to_numpy(dtype=float), before, outcome, probability),
-        expected_auc_drop=now,
+        auc_drop=_drop(held[TARGET].to_numpy(dtype=float), before, outcome, probability),
+        expected_auc_drop=expected,
         calibration_gap=calibration_gap(outcome, probability) if len(seen) else UNKNOWN,
         age_days=(as_of - train["applied_at"].max()) / DAY,
         new_rows=float(new_rows),
         days_since_training=(as_of - trained_at) / DAY,
-        faults=faults,
+        faults=(
+            *feed_faults(fitted, held, recent, "recent applications"),
+            *feed_faults(fitted, held, seen, "labelled applications"),
+        ),
     )
 
 
@@ -132,19 +132,9 @@ def _drop(
     return auc_drop(outcome_before, before, outcome, probability)
 
 
-def _whole(frame: pd.DataFrame, *, labelled: bool = True) -> pd.DataFrame:
-    """Rows that keep the contract, with known outcomes if `labelled`."""
-    if labelled:
-        frame = frame[frame[TARGET].notna()]
-    return frame[~broken_rows(frame, labelled=labelled)]
-
-
-def _readable(frame: pd.DataFrame) -> bool:
-    try:
-        broken_rows(frame.iloc[:0], labelled=False)
-    except ValueError:
-        return False
-    return True
+def _whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows that keep the contract, with known outcomes."""
+    return frame[~broken_rows(frame)]
 
 
 def _scores(model: Pipeline, rows: pd.DataFrame) -> NDArray[np.float64]:

@@ -221,7 +221,7 @@ def _told_drift(evidence: Evidence) -> str:
 def _veto(faults: tuple[str, ...]) -> Reason:
     text = f"broken inputs {len(faults)} (limit 0)"
     if faults:
-        text += ": " + ", ".join(faults) + "; a model trained now would learn the fault"
+        text += ": " + "; ".join(faults) + "; a model trained now would learn the fault"
     return Reason("veto", "broken inputs", float(len(faults)), 0.0, bool(faults), text)
 
 

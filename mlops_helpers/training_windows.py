@@ -129,7 +129,7 @@ def choose_rows(
     rows = rows.sort_values("applied_at", kind="stable")
     split = _cut(rows, trained_until, judge_months)
     if window.kind == "sliding":
-        begin = split.holdout["applied_at"].min() - pd.DateOffset(months=window.months)
+        begin = split.holdout["applied_at"].min().floor("D") - pd.DateOffset(months=window.months)
         recent = split.train["applied_at"] >= begin
         split = split._replace(train=keep(split.train, recent, "older than the window"))
     weights = None
