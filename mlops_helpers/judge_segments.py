@@ -34,7 +34,7 @@ def worst_group(
     Groups with fewer than `MIN_PER_CLASS` of a class are named and not judged. Raises ValueError
     when no group can be judged.
     """
-    found = list(groups_of(groups, label, by=[str(name) for name in groups.columns]))
+    found = list(groups_of(groups, label, by=list(groups.columns)))
     ranked = [group for group in found if group.ranked]
     if not ranked:
         raise ValueError(f"none of {len(found)} groups has {MIN_PER_CLASS} loans of each class")

@@ -27,6 +27,8 @@ SEGMENTS: tuple[str, ...] = ("home_ownership", "loan_purpose", "age", "annual_in
 AGE_BANDS: dict[str, float] = {"under 26": 26, "26 to 35": 36, "36 to 50": 51, "over 50": np.inf}
 """Ages from the limit before up to, not including, this one (years)."""
 UNKNOWN_GROUP = "unknown"
+NAMED = 8
+"""Groups of one column that a sentence names; of more it says how many."""
 COLUMNS = (
     "segment",
     "group",
@@ -133,8 +135,13 @@ def too_small(groups: Sequence[Group], of: int) -> str:
     names: dict[str, list[str]] = {}
     for group in groups:
         names.setdefault(group.segment, []).append(group.name)
-    told = "; ".join(f"{segment} {', '.join(found)}" for segment, found in names.items())
+    told = "; ".join(f"{segment} {_some(found)}" for segment, found in names.items())
     return f". Too small for a ranking, {len(groups)} of {of}: {told}" if groups else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _thirds(numbers: pd.Series) -> list[float]:
