@@ -90,6 +90,8 @@ log_deliveries  what is still to be told, taken by one deliverer at a time (SQL)
 retrain_place   the standing state of scheduled retraining, and who works there
 retrain_inputs  what a scheduled retraining is asked with, refused before anything is written
 retrain_record  how far a scheduled retraining has come: its stages in the log
+retrain_watch   the first stage: is the champion before the better one after all?
+retrain_flow    the stages in their order; what was begun is completed
 retrain_stages  watch, check, train, judge, promote; each may be done again
 retrain_step    one scheduled retraining as one idempotent step
 retrain_told    a scheduled retraining in words

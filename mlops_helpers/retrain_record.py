@@ -66,10 +66,14 @@ class Record:
         """Has its last stage ended?"""
         return self._status(STAGES[-1]) in ("done", "skipped")
 
+    def result(self, stage: str) -> dict[str, Any]:
+        """What is saved with a stage, however it stands; empty before it has begun."""
+        return dict(self._rows.get(stage, {}).get("result", {}))
+
     @property
     def settings(self) -> dict[str, Any]:
         """What it was begun with; empty before it has begun."""
-        return dict(self._rows.get(STAGES[0], {}).get("result", {}).get("settings", {}))
+        return dict(self.result(STAGES[0]).get("settings", {}))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -84,16 +88,24 @@ class Record:
             return None
         return Done(self._rows[stage]["told"], dict(self._rows[stage]["result"]))
 
+    def had(self, stage: str) -> Done:
+        """What a stage came to that must have ended; LookupError if it has not."""
+        found = self.done(stage)
+        if found is None:
+            raise LookupError(f"the stage {stage} of {self.key} is not done, though others are.")
+        return found
+
     @contextmanager
-    def stage(self, stage: str, **result: Any) -> Iterator[Done]:  # noqa: ANN401 - any JSON value
+    def stage(self, stage: str, *, spent: float = 0.0, **result: Any) -> Iterator[Done]:  # noqa: ANN401 - any JSON value
         """Save that a stage has begun, and at the end what the caller made of the Done it gets.
 
-        An exception is saved with the stage, which then has failed, and goes on.
+        `spent` seconds of it went by before; `result` is saved from the beginning. An exception is
+        saved with the stage, which then has failed, and goes on.
         """
         attempts = int(self._rows.get(stage, {}).get("attempts", 0)) + 1
         came_to, begun = Done(result=dict(result)), self._clock()
         self._save(stage, "running", begun, None, attempts, came_to)
-        since = time.perf_counter()
+        since = time.perf_counter() - spent
         try:
             yield came_to
         except Exception as error:
@@ -118,7 +130,7 @@ class Record:
     @property
     def given_up(self) -> bool:
         """Was it never ended, and will not be?"""
-        return "given up" in self._rows.get(STAGES[-1], {}).get("result", {})
+        return "given up" in self.result(STAGES[-1])
 
     def give_up(self, why: str) -> None:
         """Save that a retraining that was never ended will not be: what ran has failed."""

@@ -22,8 +22,10 @@ from mlops_helpers.registry import Registry
 from mlops_helpers.retrain_inputs import Learnt, Order, Rows
 from mlops_helpers.retrain_place import RetrainPlace
 from mlops_helpers.retrain_record import Done
+from mlops_helpers.retrain_watch import Look
 from mlops_helpers.retraining import Decision, decide
 from mlops_helpers.runs import EXPERIMENT, connect
+from mlops_helpers.shadowing import decided_meanwhile
 from mlops_helpers.store_errors import explained
 from mlops_helpers.threads import one_thread
 from mlops_helpers.tracking import train_and_log
@@ -73,7 +75,7 @@ class Work:
             run_id = train_and_log(
                 Candidate(name, clone(model.pipeline[-1])),
                 chosen.split,
-                **({} if chosen.weights is None else {"weights": chosen.weights}),
+                weights=chosen.weights,
                 tracking_uri=self.place.tracking_uri,
                 artifact_location=self.place.artifact_location,
                 seed=order.seed,
@@ -128,8 +130,26 @@ class Work:
                 more = {"refused_by": refused, "checks": plain(gate.checks)}
                 return Done(told, {"outcome": "kept", "champion": champion} | more)
             registry.promote(challenger, gate, reason=judged.told[:2000], by=BY, when=when)
-        told = f"promoted: version {challenger} serves, version {champion} is its way back"
-        return Done(told, {"outcome": "promoted", "champion": challenger, "refused_by": []})
+        return self.promoted(champion, challenger)
+
+    @staticmethod
+    def promoted(before: int, serving: int) -> Done:
+        """What is kept of a promotion."""
+        told = f"promoted: version {serving} serves, version {before} is its way back"
+        return Done(told, {"outcome": "promoted", "champion": serving, "refused_by": []})
+
+    def roll_back(self, champion: int, taken: Look) -> list[dict[str, object]]:
+        """Let the champion before serve again; what became of the predictions meanwhile."""
+        order = self.order
+        reason = taken.told[:2000]
+        self.registry.rollback(reason=reason, by=BY, when=order.as_of)
+        table = decided_meanwhile(
+            *(self.log, taken.promoted_at, order.as_of, champion),
+            previous=taken.previous,
+            as_of=order.as_of,
+            costs=order.costs,
+        )
+        return plain(table)
 
     def _trained_before(self, champion: int, digest: str) -> str | None:
         """The finished run of this retraining on the same terms, if a killed call left one."""

@@ -10,30 +10,20 @@ the registry completes a promotion that was journalled. The champion serves thro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
 from mlops_helpers.business import CostModel
-from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.predictions import PredictionLog
-from mlops_helpers.provenance import content_digest
-from mlops_helpers.registry import Registry, RegistryError, StoreError
-from mlops_helpers.retrain_inputs import (
-    Learnt,
-    Order,
-    RetrainRefused,
-    Rows,
-    checked_date,
-    checked_rows,
-    look,
-)
+from mlops_helpers.registry import Registry
+from mlops_helpers.retrain_flow import go_on
+from mlops_helpers.retrain_inputs import Order, RetrainRefused, checked_date, checked_rows
 from mlops_helpers.retrain_place import RetrainPlace, one_at_a_time
-from mlops_helpers.retrain_record import STAGES, Done, Record, key_of
-from mlops_helpers.retrain_stages import Work, end_lost_runs, plain, run_tags
+from mlops_helpers.retrain_record import STAGES, Record, key_of
+from mlops_helpers.retrain_stages import Work
 from mlops_helpers.retraining import RetrainingPolicy
 from mlops_helpers.training_windows import TrainingWindow
 
@@ -110,115 +100,8 @@ def retrain(
         steps = log.steps()
         _refuse_earlier(order, place.name, steps)
         work = Work(key, place, Registry(place.tracking_uri, place.name), log, order)
-        _step(work, record, steps, now)
+        go_on(work, record, steps, now)
         return _result(record, repeated=False)
-
-
-def _step(work: Work, record: Record, steps: pd.DataFrame, now: Callable[[], pd.Timestamp]) -> None:
-    """Go through the stages that are not done yet."""
-    serving = _champion(work.registry)
-    if record.begun:
-        end_lost_runs(work.place.tracking_uri, work.key)
-        if _finish_promotion(work, record, serving):
-            return
-    settings = _settings(work.order, serving)
-    if record.settings != settings:
-        record.restart()
-    learnt = _learnt(work.registry, serving)
-    rows = look(work.order, learnt)
-    decision = None
-    if record.done("check") is None:
-        decision = work.decide(learnt, rows, _last_training(learnt, work.place.name, steps))
-    # From here on things are written.
-    _clean_up(work, steps, serving, now)
-    if record.done("watch") is None:
-        with record.stage("watch", settings=settings, champion=serving) as came_to:
-            came_to.told = "no champion before this one to compare with"
-    if decision is not None:
-        with record.stage("check") as came_to:
-            came_to.told = decision.sentence
-            fired = [r.name for r in decision.reasons if r.kind == "trigger" and r.holds]
-            came_to.result |= {"outcome": decision.outcome, "triggers": fired}
-            came_to.result |= {"reasons": plain(decision.table)}
-    checked = _done(record, "check")
-    if checked.result["outcome"] != "retrain":
-        outcome = "vetoed" if checked.result["outcome"] == "vetoed" else "kept"
-        ended = Done(checked.told, {"outcome": outcome, "champion": serving})
-        record.skip(STAGES[2:], ended)
-        return
-    _challenge(work, record, rows, serving, checked)
-
-
-def _challenge(work: Work, record: Record, rows: Rows, champion: int, checked: Done) -> None:
-    """Train, judge and promote what is not done yet."""
-    if record.done("train") is None:
-        trigger = ", ".join(checked.result["triggers"])
-        with record.stage("train", as_of=work.order.day) as came_to:
-            work.train(champion, rows, checked.told, trigger, came_to)
-    challenger = int(_done(record, "train").result["version"])
-    if record.done("judge") is None:
-        with record.stage("judge") as came_to:
-            work.judge(champion, challenger, rows, came_to)
-    with record.stage("promote") as came_to:
-        found = work.promote(champion, challenger, rows, _done(record, "judge"))
-        came_to.told, came_to.result = found.told, found.result
-
-
-def _finish_promotion(work: Work, record: Record, serving: int) -> bool:
-    """Was the challenger promoted before the call was killed? Then only the record is missing."""
-    trained = record.done("train")
-    if trained is None or trained.result.get("version") != serving:
-        return False
-    with record.stage("promote") as came_to:
-        work.registry.register(trained.result["run_id"])  # completes what was journalled
-        before = record.done("watch")
-        was = before.result.get("champion") if before else None
-        came_to.told = f"promoted: version {serving} serves, version {was} is its way back"
-        came_to.result = {"outcome": "promoted", "champion": serving, "refused_by": []}
-    return True
-
-
-def _champion(registry: Registry) -> int:
-    """The version that serves, which can be loaded; RetrainRefused if it cannot."""
-    try:
-        return registry.load("champion").version
-    except StoreError:
-        raise
-    except (RegistryError, ModelFileError) as error:
-        raise RetrainRefused(f"the champion cannot be loaded: {error}") from error
-
-
-def _learnt(registry: Registry, version: int) -> Learnt:
-    history = registry.history()
-    mine = history[(history["event"] == "registered") & (history["version"] == version)]
-    if mine.empty:
-        raise RetrainRefused(
-            f"the history does not say when version {version} was registered. Promote a version "
-            "that Registry.register made."
-        )
-    return Learnt.read(version, run_tags(registry, version), mine["when"].iloc[-1])
-
-
-def _last_training(learnt: Learnt, name: str, steps: pd.DataFrame) -> pd.Timestamp:
-    """When a model was last trained, promoted or not."""
-    mine = steps["key"].str.startswith(f"{name} ")
-    trained = steps[mine & (steps["stage"] == "train") & (steps["status"] == "done")]
-    days = [pd.Timestamp(result["as_of"], tz="UTC") for result in trained["result"]]
-    return max([learnt.trained_at, *days])
-
-
-def _settings(order: Order, champion: int) -> dict[str, Any]:
-    """What a retraining depends on: if any of it changes, what was begun is begun anew."""
-    then = order.frame[order.frame["applied_at"] < order.as_of]
-    known = then["outcome_at"] <= order.as_of
-    asked = {
-        "champion": champion,
-        "seed": order.seed,
-        "window": asdict(order.window),
-        "policy": asdict(order.policy),
-        "rows": content_digest(then.assign(default=then["default"].where(known))),
-    }
-    return json.loads(json.dumps(asked))
 
 
 def _refuse_earlier(order: Order, name: str, steps: pd.DataFrame) -> None:
@@ -231,31 +114,9 @@ def _refuse_earlier(order: Order, name: str, steps: pd.DataFrame) -> None:
         )
 
 
-def _clean_up(
-    work: Work, steps: pd.DataFrame, serving: int, now: Callable[[], pd.Timestamp]
-) -> None:
-    """End what earlier days left unfinished; nobody else is at work on them."""
-    for key in steps["key"].unique():
-        if key == work.key or not str(key).startswith(f"{work.place.name} "):
-            continue
-        left = Record(work.log, str(key), clock=now, folder=work.place.folder)
-        if left.over or left.given_up:
-            continue
-        end_lost_runs(work.place.tracking_uri, str(key))
-        if not _finish_promotion(replace(work, key=str(key)), left, serving):
-            left.give_up(f"never finished; given up by the retraining as of {work.order.day}")
-
-
-def _done(record: Record, stage: str) -> Done:
-    found = record.done(stage)
-    if found is None:
-        raise LookupError(f"the stage {stage} of {record.key} is not done, though later ones are.")
-    return found
-
-
 def _result(record: Record, *, repeated: bool) -> Result:
     details = {stage: found.result for stage in STAGES if (found := record.done(stage))}
-    last = _done(record, STAGES[-1])
+    last = record.had(STAGES[-1])
     return Result(
         key=record.key,
         outcome=last.result["outcome"],

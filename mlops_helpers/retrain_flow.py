@@ -1,0 +1,208 @@
+"""The stages in their order: what was done is not done again, what was begun is completed.
+
+First all is looked at that needs no writing, so that whatever is refused has changed nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from mlops_helpers.model_files import ModelFileError
+from mlops_helpers.provenance import content_digest
+from mlops_helpers.registry import Registry, RegistryError, StoreError
+from mlops_helpers.retrain_inputs import Learnt, Order, RetrainRefused, Rows, look
+from mlops_helpers.retrain_record import STAGES, Done, Record
+from mlops_helpers.retrain_stages import Work, end_lost_runs, plain, run_tags
+from mlops_helpers.retrain_watch import Look, take_look
+from mlops_helpers.retraining import Decision
+
+__all__ = ["go_on"]
+
+Clock = Callable[[], pd.Timestamp]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found before anything was written; None where a stage is done already.
+
+    seconds: how long it took, by stage.
+    """
+
+    champion: int
+    settings: dict[str, Any]
+    rows: Rows
+    look: Look | None
+    decision: Decision | None
+    seconds: dict[str, float]
+
+
+def go_on(work: Work, record: Record, steps: pd.DataFrame, clock: Clock) -> None:
+    """Do the stages of a retraining that are not done yet; `steps` are the log's."""
+    serving = _champion(work.registry)
+    if record.begun:
+        end_lost_runs(work.place.tracking_uri, work.key)
+        if _complete(work, record, serving):
+            return
+    found = _look(work, record, steps, serving)
+    _clean_up(work, steps, serving, clock)
+    if found.look is not None:
+        _watch(work, record, found, found.look)
+        if found.look.roll_back:
+            return
+    if found.decision is not None:
+        _check(record, found, found.decision)
+    checked = record.had("check")
+    if checked.result["outcome"] == "retrain":
+        _challenge(work, record, found, checked)
+    else:
+        outcome = "vetoed" if checked.result["outcome"] == "vetoed" else "kept"
+        record.skip(STAGES[2:], Done(checked.told, {"outcome": outcome, "champion": serving}))
+
+
+def _look(work: Work, record: Record, steps: pd.DataFrame, serving: int) -> _Found:
+    """Look at everything; RetrainRefused if it cannot be done. Nothing is written."""
+    settings = _settings(work.order, serving)
+    if record.settings != settings:
+        record.restart()
+    learnt = _learnt(work.registry, serving)
+    rows = look(work.order, learnt)
+    others = steps[steps["key"].str.startswith(f"{work.place.name} ") & (steps["key"] != work.key)]
+    began = time.perf_counter()
+    taken = None
+    if record.done("watch") is None:
+        taken = take_look(work.registry, serving, work.order, others)
+    watched = time.perf_counter()
+    decision = None
+    if record.done("check") is None and not (taken and taken.roll_back):
+        decision = work.decide(learnt, rows, _last_training(learnt, others))
+    seconds = {"watch": watched - began, "check": time.perf_counter() - watched}
+    return _Found(serving, settings, rows, taken, decision, seconds)
+
+
+def _watch(work: Work, record: Record, found: _Found, taken: Look) -> None:
+    since = taken.promoted_at.isoformat() if taken.promoted_at is not None else ""
+    more = {"settings": found.settings, "champion": found.champion}
+    more |= {"look": taken.number, "since": since}
+    if taken.roll_back:  # said before it is done: a call after a kill must know what was meant
+        more |= {"outcome": "roll back", "restores": taken.previous}
+    with record.stage("watch", spent=found.seconds["watch"], **more) as came_to:
+        came_to.told = taken.told
+        if taken.verdict is not None:
+            came_to.result |= {"outcome": taken.verdict.outcome}
+            came_to.result |= {"checks": plain(taken.verdict.checks)}
+        if taken.roll_back:
+            came_to.result |= {"meanwhile": work.roll_back(found.champion, taken)}
+    if taken.roll_back:
+        _skip_after_rollback(record, found.champion, int(taken.previous or 0))
+
+
+def _check(record: Record, found: _Found, decision: Decision) -> None:
+    with record.stage("check", spent=found.seconds["check"]) as came_to:
+        came_to.told = decision.sentence
+        fired = [r.name for r in decision.reasons if r.kind == "trigger" and r.holds]
+        came_to.result |= {"outcome": decision.outcome, "triggers": fired}
+        came_to.result |= {"reasons": plain(decision.table)}
+
+
+def _challenge(work: Work, record: Record, found: _Found, checked: Done) -> None:
+    """Train, judge and promote what is not done yet."""
+    if record.done("train") is None:
+        trigger = ", ".join(checked.result["triggers"])
+        with record.stage("train", as_of=work.order.day) as came_to:
+            work.train(found.champion, found.rows, checked.told, trigger, came_to)
+    challenger = int(record.had("train").result["version"])
+    if record.done("judge") is None:
+        with record.stage("judge") as came_to:
+            work.judge(found.champion, challenger, found.rows, came_to)
+    with record.stage("promote") as came_to:
+        ended = work.promote(found.champion, challenger, found.rows, record.had("judge"))
+        came_to.told, came_to.result = ended.told, ended.result
+
+
+def _complete(work: Work, record: Record, serving: int) -> bool:
+    """Had the champion changed already when the call was killed? Then that is put on record."""
+    begun = record.result("watch")
+    before = begun.get("champion")
+    if before is None or before == serving:
+        return False
+    if begun.get("restores") == serving:
+        work.registry.restore(serving)  # completes what was journalled
+        if record.done("watch") is None:
+            with record.stage("watch", **begun) as came_to:
+                came_to.told = f"version {before} was rolled back to version {serving}"
+        _skip_after_rollback(record, before, serving)
+        return True
+    trained = record.done("train")
+    if trained is None or trained.result.get("version") != serving:
+        return False
+    with record.stage("promote") as came_to:
+        work.registry.restore(serving)
+        ended = Work.promoted(before, serving)
+        came_to.told, came_to.result = ended.told, ended.result
+    return True
+
+
+def _skip_after_rollback(record: Record, before: int, serving: int) -> None:
+    told = f"rolled back: version {serving} serves again, version {before} was worse"
+    record.skip(STAGES[1:], Done(told, {"outcome": "rolled back", "champion": serving}))
+
+
+def _champion(registry: Registry) -> int:
+    """The version that serves, which can be loaded; RetrainRefused if it cannot."""
+    try:
+        return registry.load("champion").version
+    except StoreError:
+        raise
+    except (RegistryError, ModelFileError) as error:
+        raise RetrainRefused(f"the champion cannot be loaded: {error}") from error
+
+
+def _learnt(registry: Registry, version: int) -> Learnt:
+    history = registry.history()
+    mine = history[(history["event"] == "registered") & (history["version"] == version)]
+    if mine.empty:
+        raise RetrainRefused(
+            f"the history does not say when version {version} was registered. Promote a version "
+            "that Registry.register made."
+        )
+    return Learnt.read(version, run_tags(registry, version), mine["when"].iloc[-1])
+
+
+def _last_training(learnt: Learnt, others: pd.DataFrame) -> pd.Timestamp:
+    """When a model was last trained, promoted or not."""
+    trained = others[(others["stage"] == "train") & (others["status"] == "done")]
+    days = [pd.Timestamp(result["as_of"], tz="UTC") for result in trained["result"]]
+    return max([learnt.trained_at, *days])
+
+
+def _settings(order: Order, champion: int) -> dict[str, Any]:
+    """What a retraining depends on: if any of it changes, what was begun is begun anew."""
+    then = order.frame[order.frame["applied_at"] < order.as_of]
+    known = then["outcome_at"] <= order.as_of
+    asked = {
+        "champion": champion,
+        "seed": order.seed,
+        "window": asdict(order.window),
+        "policy": asdict(order.policy),
+        "rows": content_digest(then.assign(default=then["default"].where(known))),
+    }
+    return dict(json.loads(json.dumps(asked)))
+
+
+def _clean_up(work: Work, steps: pd.DataFrame, serving: int, clock: Clock) -> None:
+    """End what earlier days left unfinished; nobody else is at work on them."""
+    for key in steps["key"].unique():
+        if key == work.key or not str(key).startswith(f"{work.place.name} "):
+            continue
+        left = Record(work.log, str(key), clock=clock, folder=work.place.folder)
+        if left.over or left.given_up:
+            continue
+        end_lost_runs(work.place.tracking_uri, str(key))
+        if not _complete(replace(work, key=str(key)), left, serving):
+            left.give_up(f"never finished; given up by the retraining as of {work.order.day}")

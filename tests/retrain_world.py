@@ -1,0 +1,108 @@
+"""A small lender for the tests of scheduled retraining: a poor champion, a year of later loans."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from mlops_helpers.data import Split, between, simulate_applications
+from mlops_helpers.predictions import PredictionLog
+from mlops_helpers.registry import Registry
+from mlops_helpers.retrain_place import RetrainPlace
+from mlops_helpers.retrain_step import Result, retrain
+from mlops_helpers.retraining import RetrainingPolicy
+from mlops_helpers.tracking import Candidate, train_and_log
+from tests.contending import NO_ROWS
+
+START = pd.Timestamp("2022-01-01", tz="UTC")
+DAY = "2023-04-01"
+EAGER = RetrainingPolicy(max_age_days=30.0, min_new_rows=100, min_days_since_training=0.0)
+"""A policy that always asks for training."""
+LAZY = RetrainingPolicy(
+    *(float("inf"),) * 3, max_calibration_gap=float("inf"), max_age_days=float("inf")
+)
+"""A policy that never does."""
+
+
+def day(text: str) -> pd.Timestamp:
+    """A day in UTC."""
+    return pd.Timestamp(text, tz="UTC")
+
+
+def loans(months: int = 18, per_month: int = 500) -> pd.DataFrame:
+    """Quiet applications in order of time, so many a month from 2022 on."""
+    parts = [
+        simulate_applications(per_month, seed=number, start=START + pd.DateOffset(months=number))
+        for number in range(months)
+    ]
+    frame = pd.concat(parts, ignore_index=True)
+    ids = [f"A{number:05d}" for number in range(len(frame))]
+    return frame.assign(application_id=ids).sort_values("applied_at", ignore_index=True)
+
+
+def train_version(place: RetrainPlace, split: Split, name: str, when: str, seed: int = 1) -> int:
+    """A version registered as of a day."""
+    run = train_and_log(
+        Candidate(name, LogisticRegression(C=0.1, max_iter=500)),
+        split,
+        tracking_uri=place.tracking_uri,
+        artifact_location=place.artifact_location,
+        seed=seed,
+    )
+    return Registry(place.tracking_uri, place.name).register(run, when=day(when))
+
+
+def shuffled(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with outcomes that belong to others: nothing can be learnt from them."""
+    order = np.random.default_rng(3).permutation(len(rows))
+    return rows.assign(default=rows["default"].to_numpy()[order])
+
+
+def make_place(folder: Path, frame: pd.DataFrame, **more: Any) -> RetrainPlace:  # noqa: ANN401
+    """A store whose champion has learnt nothing, from the loans of four months; an empty log."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = RetrainPlace(
+        f"sqlite:///{folder / 'mlflow.db'}",
+        f"sqlite:///{folder / 'course.db'}",
+        (folder / "artifacts").as_uri(),
+        folder,
+    )
+    place = replace(place, **more)
+    split = Split(
+        shuffled(between(frame, day("2022-01-01"), day("2022-05-01"))),
+        between(frame, day("2022-05-01"), day("2022-07-01")),
+    )
+    promote(place, train_version(place, split, "poor", "2023-01-01"), "2023-01-01")
+    PredictionLog(place.database_url).close()
+    return place
+
+
+def promote(place: RetrainPlace, version: int, when: str) -> None:
+    """Make a version the champion; the gate must have been made easy."""
+    registry = Registry(place.tracking_uri, place.name)
+    verdict = registry.gate(version, NO_ROWS, when=day(when))
+    registry.promote(version, verdict, reason="a test", by="a test", when=day(when))
+
+
+def copy_place(place: RetrainPlace, folder: Path) -> RetrainPlace:
+    """The same stores elsewhere; the files of the models are shared."""
+    folder.mkdir(parents=True)
+    for name in ("mlflow.db", "course.db"):
+        shutil.copy(place.folder / name, folder / name)
+    return replace(
+        place,
+        tracking_uri=f"sqlite:///{folder / 'mlflow.db'}",
+        database_url=f"sqlite:///{folder / 'course.db'}",
+        folder=folder,
+    )
+
+
+def go(place: RetrainPlace, frame: pd.DataFrame, as_of: str = DAY, **more: Any) -> Result:  # noqa: ANN401
+    """Retrain as of a day, asked for by age unless another policy is given."""
+    return retrain(place, frame, **{"as_of": as_of, "policy": EAGER, "seed": 7} | more)
