@@ -98,16 +98,16 @@ def watch(
     if fit and np.isinf(z):
         evidence, fit = f"{evidence}; the plan judges none at look {look}", False
     known = ~np.isnan(given["outcome"])
-    rows: list[dict[str, object]] = [
-        {
-            **_row("evidence", Interval(float(known.sum()), np.nan, np.nan, 0), evidence),
-            "passed": fit,
-        }
-    ]
-    measures = _measures(given, known, limit, costs, 1 - 2 * float(stats.norm.sf(z)))
-    for name, measure in measures.items():
-        found = measure() if fit else UNKNOWN
-        rows.append(_row(name, found, _in_words(name, found) if fit else "not compared"))
+    rows = [_row("evidence", Interval(float(known.sum()), np.nan, np.nan, 0), evidence)]
+    rows[0]["passed"] = fit
+    if fit:
+        measures = _measures(given, known, limit, costs, 1 - 2 * float(stats.norm.sf(z)))
+        found = {name: measure() for name, measure in measures.items()}
+        rows += [
+            _row(name, interval, _in_words(name, interval)) for name, interval in found.items()
+        ]
+    else:
+        rows += [_row(name, UNKNOWN, "not compared") for name in get_args(Metric)]
     checks = pd.DataFrame(rows)
     checks["limit"] = [float(policy.min_rows), 0.0, 0.0, 0.0]
     if not fit:
