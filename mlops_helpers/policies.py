@@ -56,16 +56,12 @@ class Policy:
     judged: bool = False
 
     @property
-    def looks(self) -> bool:
-        """Whether it looks at drift or performance at all."""
+    def looks(self) -> dict[str, bool]:
+        """Which evidence its triggers and its veto read."""
         limits = self.limits
-        watched = (
-            limits.max_drifted_importance,
-            limits.max_auc_drop,
-            limits.max_expected_auc_drop,
-            limits.max_calibration_gap,
-        )
-        return self.veto or min(watched) < OFF
+        before = min(limits.max_drifted_importance, limits.max_expected_auc_drop) < OFF
+        after = min(limits.max_auc_drop, limits.max_calibration_gap) < OFF
+        return {"applicants": self.veto or before, "outcomes": after}
 
 
 _DEFAULT = RetrainingPolicy()
@@ -210,8 +206,7 @@ def _live(policy: Policy, shelf: Shelf, months: int, costs: CostModel) -> list[_
     champion, last = shelf.model(1, quarantine=policy.quarantine), 1
     steps = [_Step(champion)]
     for month in range(2, months + 1):
-        look = shelf.evidence if policy.looks else shelf.aged
-        evidence = look(champion, month, last)
+        evidence = shelf.evidence(champion, month, last, **policy.looks)
         if not policy.veto:
             evidence = replace(evidence, faults=())
         decision = decide(evidence, policy.limits)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,9 +19,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from mlops_helpers.candidates import seeded
-from mlops_helpers.contracts import CATEGORICAL, LIMITS, TARGET
+from mlops_helpers.contracts import CATEGORICAL, LATEST, LIMITS, TARGET
 from mlops_helpers.drift import Reference
-from mlops_helpers.features import as_features, build_pipeline
+from mlops_helpers.features import LoanFeatures, as_features, build_pipeline
 from mlops_helpers.gathering import gather
 from mlops_helpers.importance import permutation_table
 from mlops_helpers.quarantine import broken_rows
@@ -78,15 +79,20 @@ class Shelf:
         self.frame, self.window, self.seed = frame, window, seed
         self.starts = [begin + pd.DateOffset(months=number) for number in range(months + 1)]
         self.features = as_features(frame)
+        # Ratios learn nothing, so one table of them serves every fit.
+        self._ratios = LoanFeatures().fit_transform(self.features)
         self.fits: list[float] = []
         self._estimator = seeded(estimator, seed)
         # The same rows without their features' faults: what a lender without a contract would take.
         times = frame[["application_id", "applied_at", "outcome_at", TARGET]]
         self._unchecked = times.assign(**_SOUND)
-        self._checked = self._unchecked[~broken_rows(frame)]
+        broken = broken_rows(frame)
+        self._checked = self._unchecked[~broken]
+        self._first_broken = frame.loc[broken, "outcome_at"].min() if broken.any() else LATEST
         self._models: dict[tuple[int, bool], Model] = {}
-        self._evidence: dict[tuple[int, int], Evidence] = {}
+        self._evidence: dict[tuple[int, int, str], Evidence] = {}
         self._importance: dict[int, dict[str, float]] = {}
+        self._holdouts: dict[int, pd.DataFrame] = {}
         self._references: dict[int, Reference] = {}
 
     def start(self, month: int) -> pd.Timestamp:
@@ -117,33 +123,47 @@ class Shelf:
         }
         return list(found.values())
 
-    def evidence(self, model: Model, month: int, last_training: int) -> Evidence:
-        """What is known about a champion at the start of `month`; drift and performance included.
-
-        `last_training` is the month of the last training, promoted or not.
-        """
-        key = id(model), month
-        if key not in self._evidence:
-            self._evidence[key] = self._gather(model, month)
-        return self.aged(model, month, last_training, self._evidence[key])
-
-    def aged(
-        self, model: Model, month: int, last_training: int, known: Evidence | None = None
+    def evidence(
+        self, model: Model, month: int, last_training: int, *, applicants: bool, outcomes: bool
     ) -> Evidence:
+        """What is known about a champion at the start of `month`, as far as it is asked for.
+
+        `applicants`: drift, expected drop and faults, from recent applications; `outcomes`: AUC
+        drop and calibration gap, from live rows whose outcome is known. `last_training` is the
+        month of the last training, promoted or not.
+        """
+        known = Evidence()
+        if applicants:
+            known = self._part(model, month, "applicants")
+        if outcomes:
+            found = self._part(model, month, "outcomes")
+            known = replace(
+                known,
+                auc_drop=found.auc_drop,
+                calibration_gap=found.calibration_gap,
+                faults=known.faults + found.faults,
+            )
+        return self._aged(model, month, last_training, known)
+
+    def _aged(self, model: Model, month: int, last_training: int, known: Evidence) -> Evidence:
         """Age, new rows and rest as of `month`, added to what else is `known`."""
         now, outcome_at = self.start(month), self.frame["outcome_at"]
         newest = self.frame["applied_at"].iloc[model.train[-1]]
         new = (outcome_at > self.start(model.month)) & (outcome_at <= now)
         return replace(
-            known or Evidence(),
+            known,
             age_days=(now - newest) / DAY,
             new_rows=float(new.sum()),
             days_since_training=(now - self.start(last_training)) / DAY,
         )
 
     def _train(self, month: int, quarantine: bool) -> Model:
+        now = self.start(month)
+        if quarantine and self._first_broken > now:  # nothing to leave out yet
+            return self.model(month, quarantine=False)
         frame = self._checked if quarantine else self._unchecked
-        chosen = choose_rows(frame, self.window, as_of=self.start(month), trained_until=None)
+        frame = frame.iloc[: frame["applied_at"].searchsorted(now)]
+        chosen = choose_rows(frame, self.window, as_of=now, trained_until=None)
         train, holdout = (part.index.to_numpy() for part in chosen.split)
         other = self._models.get((month, not quarantine))
         if other and np.array_equal(other.train, train) and np.array_equal(other.holdout, holdout):
@@ -151,32 +171,48 @@ class Shelf:
         pipeline = build_pipeline(clone(self._estimator))
         weight = {} if chosen.weights is None else {"model__sample_weight": chosen.weights}
         begun = time.perf_counter()
-        pipeline.fit(self.features.iloc[train], self.frame[TARGET].iloc[train], **weight)
+        pipeline[1:].fit(self._ratios.iloc[train], self.frame[TARGET].iloc[train], **weight)
         self.fits.append(time.perf_counter() - begun)
         scores = np.full(len(self.frame), np.nan)
         later = np.arange(train[-1] + 1, len(scores))
-        scores[later] = pipeline.predict_proba(self.features.iloc[later])[:, 1]
+        scores[later] = pipeline[1:].predict_proba(self._ratios.iloc[later])[:, 1]
         return Model(month, train, holdout, scores, pipeline)
 
-    def _gather(self, model: Model, month: int) -> Evidence:
-        last = self.frame["applied_at"].iloc[model.holdout[-1]]
-        known = self.frame[self.frame["outcome_at"] <= self.start(month)]
-        newest = known["applied_at"].max()
-        since = max(last, newest - pd.DateOffset(months=LABELLED_MONTHS))
-        live = known.index[known["applied_at"] > since].to_numpy()
-        return gather(
-            model.pipeline,
-            train=self.frame.iloc[model.train],
-            holdout=self._scored(model, model.holdout),
-            recent=self._scored(model, self.rows(month, before=RECENT_MONTHS)),
-            labelled=self._scored(model, live),
-            as_of=self.start(month),
-            trained_at=self.start(model.month),
-            new_rows=0,  # see `aged`
-            importance=self._weights(model),
-            reference=self._reference(model),
-            seed=self.seed,
-        )
+    def _part(self, model: Model, month: int, part: Literal["applicants", "outcomes"]) -> Evidence:
+        """Half of the evidence, remembered: `gather` takes what it is not given as not known."""
+        key = id(model), month, part
+        if key not in self._evidence:
+            of_month = self.rows(month, before=RECENT_MONTHS)
+            about = part == "applicants"
+            self._evidence[key] = gather(
+                model.pipeline,
+                train=self.frame.iloc[model.train[-1:]],  # its age; the rest is in the reference
+                holdout=self._held(model),
+                recent=self._scored(model, of_month if about else of_month[:0]),
+                labelled=self._scored(model, self._live(model, month)[: 0 if about else None]),
+                as_of=self.start(month),
+                trained_at=self.start(model.month),
+                new_rows=0,  # see `_aged`
+                importance=self._weights(model) if about else {},
+                reference=self._reference(model),
+                seed=self.seed,
+            )
+        return self._evidence[key]
+
+    def _live(self, model: Model, month: int) -> NDArray[np.int64]:
+        """Rows with outcomes known by `month` that were applied for after the model's holdout."""
+        known = (self.frame["outcome_at"] <= self.start(month)).to_numpy(copy=True)
+        known[: model.holdout[-1] + 1] = False
+        live = np.flatnonzero(known)
+        applied = self.frame["applied_at"].iloc[live]
+        recent = applied > applied.max() - pd.DateOffset(months=LABELLED_MONTHS)
+        return live[recent.to_numpy()]
+
+    def _held(self, model: Model) -> pd.DataFrame:
+        key = id(model)
+        if key not in self._holdouts:
+            self._holdouts[key] = self._scored(model, model.holdout)
+        return self._holdouts[key]
 
     def _scored(self, model: Model, places: NDArray[np.int64]) -> pd.DataFrame:
         return self.frame.iloc[places].assign(probability=model.scores[places])
@@ -185,8 +221,8 @@ class Shelf:
         """Importance by permutation on the model's holdout, once shuffled."""
         key = id(model)
         if key not in self._importance:
-            holdout = self.frame.iloc[model.holdout]
-            table = permutation_table(model.pipeline, holdout, seed=self.seed, repeats=1)
+            rows, seed = self._held(model), self.seed
+            table = permutation_table(model.pipeline, rows, seed=seed, repeats=1)
             self._importance[key] = dict(zip(table["feature"], table["value"], strict=True))
         return self._importance[key]
 
