@@ -130,7 +130,10 @@ def _verdict(by_chance: dict[str, float], better: float, worse: float) -> None:
         raise Wrong(f"{told}; {MOST_FALSE:.0%} are allowed: nearly, and not yet")
     if better < LEAST_POWER:
         if better < false + 0.05:
-            why = "hardly more often than an equal one; does it look at the same thing in both?"
+            why = (
+                f"hardly more often than an equal one, and a worse one in {worse:.1%}; does it "
+                "look at the same thing in both models?"
+            )
         elif better < 0.3:
             why = "does it know that both were judged on the same loans?"
         else:
