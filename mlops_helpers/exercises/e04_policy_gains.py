@@ -112,11 +112,15 @@ def _unfinished(answer: Gains, profits: pd.DataFrame, wide: pd.DataFrame) -> Non
         if np.isnan(value):
             raise Wrong(f"one run of 'both' {told}, and nothing is said of its seven other seeds")
         if abs(value - expected) > 1e-6:
-            error = "as if it had earned 0" if value < -50 else "of other seeds"
+            zero = difference.where(difference.index != kindest, -wide[BASE]).mean()
+            error = (
+                "the missing one counts as if it had earned 0"
+                if abs(value - zero) < 1e-6
+                else "the two are not means of the same seeds"
+            )
             raise Wrong(
-                f"one run of 'both' {told}. Its gain is {in_dollars(value)}; on the seeds that have both "
-                f"runs it is {in_dollars(expected)}: the missing one is counted, or the base's mean is "
-                f"{error}"
+                f"one run of 'both' {told}. Its gain is {in_dollars(value)}; on the seeds that "
+                f"have both runs it is {in_dollars(expected)}: {error}"
             )
         if not np.allclose(intervals, whole):
             raise Wrong(
