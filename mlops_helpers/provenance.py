@@ -34,6 +34,7 @@ __all__ = [
     "flat_settings",
     "lock_digest",
     "origin_tags",
+    "told_weights",
 ]
 
 PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
@@ -150,6 +151,20 @@ def origin_tags(parts: Mapping[str, pd.DataFrame], digest: str) -> dict[str, str
         spans[f"{name}_until"] = rows["applied_at"].max().isoformat()
     code = {"mlops_helpers": __version__, "code_commit": code_commit()}
     return spans | {"data_digest": digest, "features": ", ".join(FEATURES)} | code | lock_digest()
+
+
+def told_weights(weights: pd.Series | None) -> tuple[dict[str, str], dict[str, str]]:
+    """Parameters `weights.…` and the tag `weights_digest` of a run's weights; empty without any.
+
+    `weights.effective_rows` is ``(sum w)^2 / sum w^2``: as many rows that all count alike would
+    give a mean as precise (L. Kish 1965, *Survey Sampling*).
+    """
+    if weights is None:
+        return {}, {}
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    told = {"min": weights.min(), "max": weights.max(), "effective_rows": round(effective)}
+    digest = content_digest(weights.rename("weight").to_frame())
+    return flat_settings({"weights": told}), {"weights_digest": digest}
 
 
 def _leaves(name: str, value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - any setting

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
@@ -36,6 +37,7 @@ from mlops_helpers.provenance import (
     flat_parameters,
     flat_settings,
     origin_tags,
+    told_weights,
 )
 from mlops_helpers.runs import (
     EXPERIMENT,
@@ -53,7 +55,7 @@ from mlops_helpers.runs import (
 )
 from mlops_helpers.store_errors import explained, gone
 from mlops_helpers.threads import one_thread
-from mlops_helpers.training import Trained, fit_and_measure, ready
+from mlops_helpers.training import Trained, fit_and_measure, ready, weights_of
 from mlops_helpers.training_rows import checked_split, demand
 
 __all__ = [
@@ -105,13 +107,16 @@ def train_and_log(
     settings: Mapping[str, Any] | None = None,
     figures: Mapping[str, Figure] | None = None,
     costs: CostModel | None = None,
+    weights: pd.Series | None = None,
 ) -> TrainedRun:
     """Fit `candidate` on `split.train`, measure it on `split.holdout`, log it; returns the record.
 
     `seed` becomes the estimator's `random_state` where it has one that is unset, and seeds the
     intervals. `artifact_location` is used when the experiment is new; leave it None for a server.
     `settings` may be nested and are stored flat, see `provenance.flat_settings`. The metrics are
-    those of `training.fit_and_measure`; profit and cut-off are those of `costs`.
+    those of `training.fit_and_measure`; profit and cut-off are those of `costs`. `weights` say how
+    much each training row counts, on the index of `split.train`; the run keeps their figures as
+    parameters `weights.…` and their digest as the tag `weights_digest`.
     Artifacts: the model, sample rows with their predictions, `data/profile.json`, the tables of
     `evidence.standard_tables` as `tables/<name>.csv`, and for each of `figures` (such as those of
     `evidence.standard_figures`) `figures/<name>.png` with its frame in `tables/<name>.csv`.
@@ -125,10 +130,13 @@ def train_and_log(
     demand(CostModel, costs=costs)
     demand(Mapping, tags=tags or {}, settings=settings or {}, figures=figures or {})
     pipeline, train = ready(candidate, checked_split(split).train, seed)
+    if weights is not None:
+        weights = weights_of(candidate, weights, split.train).loc[train.index]
     split = split._replace(train=train)
     digest = content_digest(train)
-    labels = _labels(split, digest, tags or {})
-    parameters = _parameters(pipeline, seed, costs, settings or {})
+    counting, counted = told_weights(weights)
+    labels = _labels(split, digest, tags or {}, counted)
+    parameters = _parameters(pipeline, seed, costs, settings or {}, counting)
     _check_figures(figures or {})
     with explained(tracking_uri):
         client = connect(tracking_uri)
@@ -138,7 +146,7 @@ def train_and_log(
         run_id = made.info.run_id
     try:
         with explained(tracking_uri), one_thread():
-            trained = fit_and_measure(pipeline, split, seed=seed, costs=costs)
+            trained = fit_and_measure(pipeline, split, seed=seed, costs=costs, weights=weights)
             trusted = types_to_vouch(pipeline)
             labels["cutoff_from"] = trained.cutoff_from
             parameters["cutoff"] = f"{trained.cutoff:.6g}"
@@ -186,10 +194,15 @@ def load_logged(run: TrainedRun | str, *, tracking_uri: str) -> Pipeline:
 
 
 def _parameters(
-    pipeline: Pipeline, seed: int, costs: CostModel, settings: Mapping[str, Any]
+    pipeline: Pipeline,
+    seed: int,
+    costs: CostModel,
+    settings: Mapping[str, Any],
+    weights: Mapping[str, str],
 ) -> dict[str, str]:
     """All parameters of a run but the cut-off; ValueError for a setting that is ours."""
     ours = flat_parameters(pipeline) | flat_settings({"seed": seed, "costs": vars(costs)})
+    ours |= weights
     given = flat_settings(settings)
     if taken := sorted(given.keys() & {*ours, "cutoff"}):
         raise ValueError(
@@ -198,9 +211,11 @@ def _parameters(
     return ours | given
 
 
-def _labels(split: Split, digest: str, tags: Mapping[str, str]) -> dict[str, str]:
+def _labels(
+    split: Split, digest: str, tags: Mapping[str, str], weights: Mapping[str, str]
+) -> dict[str, str]:
     """All tags of a run but those of its files; ValueError for a tag that is ours."""
-    ours = origin_tags(split._asdict(), digest)
+    ours = origin_tags(split._asdict(), digest) | weights
     if taken := sorted(tags.keys() & {*ours, "cutoff_from", *FILE_TAGS}):
         raise ValueError(
             f"tags name {taken}, which every run records by itself. Rename or leave them out."

@@ -1,6 +1,7 @@
 """Fit a candidate and measure it: folds in order of time, later rows, profit, seconds.
 
-Nothing is stored here; `tracking` and `search` do that. A cut-off is chosen on predictions for
+Nothing is stored here; `tracking` and `search` do that. Weights say how much a row counts in
+fitting; rows that judge count alike, for each is one loan. A cut-off is chosen on predictions for
 training rows that the model which made them had not seen, and only measured on the holdout: a
 cut-off chosen where its profit is measured flatters itself.
 """
@@ -17,13 +18,20 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import TimeSeriesSplit
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import has_fit_parameter
 
 from mlops_helpers.business import CostModel, best_cutoff, profit_interval
 from mlops_helpers.candidates import Candidate, seeded
 from mlops_helpers.data import TARGET, Split
 from mlops_helpers.features import build_pipeline
 from mlops_helpers.performance import evaluate
-from mlops_helpers.training_rows import FOLDS, checked_seed, checked_training_rows, demand
+from mlops_helpers.training_rows import (
+    FOLDS,
+    checked_seed,
+    checked_training_rows,
+    checked_weights,
+    demand,
+)
 
 __all__ = [
     "Trained",
@@ -32,6 +40,7 @@ __all__ = [
     "fold_predictions",
     "probabilities",
     "ready",
+    "weights_of",
 ]
 
 
@@ -64,18 +73,39 @@ def ready(candidate: Candidate, train: pd.DataFrame, seed: int) -> tuple[Pipelin
     return build_pipeline(seeded(candidate.estimator, seed)), ordered
 
 
-def fit_and_measure(pipeline: Pipeline, split: Split, *, seed: int, costs: CostModel) -> Trained:
+def weights_of(candidate: Candidate, weights: pd.Series, train: pd.DataFrame) -> pd.Series:
+    """`training_rows.checked_weights`; TypeError if the candidate's estimator takes none."""
+    if not has_fit_parameter(candidate.estimator, "sample_weight"):
+        raise TypeError(
+            f"the candidate {candidate.name!r} is a {type(candidate.estimator).__name__}, whose "
+            "fit takes no sample_weight: weights would be lost in silence. Take an estimator that "
+            "does, or a sliding window."
+        )
+    return checked_weights(weights, train)
+
+
+def fit_and_measure(
+    pipeline: Pipeline,
+    split: Split,
+    *,
+    seed: int,
+    costs: CostModel,
+    weights: pd.Series | None = None,
+) -> Trained:
     """Fit `pipeline` on `split.train` (in order of time) and measure it on `split.holdout`.
+
+    `weights` of the training rows, in their order, go to the pipeline's last step, in the folds
+    too; no figure is weighted.
 
     Metrics: those of `fold_metrics`; for each of `performance.evaluate` `holdout_<metric>`,
     `…_low`, `…_high` (95 %, where they are known); `holdout_profit` with `…_low`, `…_high`, the
     profit per application at the cut-off. Timings: `fit_seconds`, `predict_ms_per_1000`.
     Raises ValueError if what the pipeline gives are no probabilities.
     """
-    unseen = fold_predictions(pipeline, split.train)
+    unseen = fold_predictions(pipeline, split.train, weights)
     cutoff, cutoff_from = _cutoff(unseen, costs)
     begun = time.perf_counter()
-    pipeline.fit(split.train, split.train[TARGET])
+    _fit(pipeline, split.train, weights)
     fitted = time.perf_counter()
     probability = probabilities(pipeline, split.holdout)
     answered = time.perf_counter()
@@ -88,14 +118,18 @@ def fit_and_measure(pipeline: Pipeline, split: Split, *, seed: int, costs: CostM
     return Trained(pipeline, scored, metrics, timings, cutoff, cutoff_from)
 
 
-def fold_predictions(pipeline: Pipeline, rows: pd.DataFrame) -> pd.DataFrame:
+def fold_predictions(
+    pipeline: Pipeline, rows: pd.DataFrame, weights: pd.Series | None = None
+) -> pd.DataFrame:
     """Probabilities for rows that the model had not seen, from folds in order of time.
 
-    `rows` must be in that order. Each fold is fitted on all that came before it; the first rows are
-    only ever learnt from. Returns the predicted rows with `probability` and `fold` (1, 2, …); a
-    fold whose past holds one class only is left out.
+    `rows` must be in that order, and `weights` with them. Each fold is fitted on all that came
+    before it; the first rows are only ever learnt from. Returns the predicted rows with
+    `probability` and `fold` (1, 2, …); a fold whose past holds one class only is left out.
     """
-    return pd.concat([rows.iloc[:0].assign(probability=0.0, fold=0), *_folds(pipeline, rows)])
+    return pd.concat(
+        [rows.iloc[:0].assign(probability=0.0, fold=0), *_folds(pipeline, rows, weights)]
+    )
 
 
 def fold_metrics(unseen: pd.DataFrame) -> dict[str, float]:
@@ -137,12 +171,24 @@ def probabilities(pipeline: Pipeline, rows: pd.DataFrame) -> NDArray[np.float64]
     return chance
 
 
-def _folds(pipeline: Pipeline, rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
+def _folds(
+    pipeline: Pipeline, rows: pd.DataFrame, weights: pd.Series | None
+) -> Iterator[pd.DataFrame]:
     for number, (before, after) in enumerate(TimeSeriesSplit(FOLDS).split(rows), 1):
         past, later = rows.iloc[before], rows.iloc[after]
-        if past[TARGET].nunique() == 2:
-            fitted = clone(pipeline).fit(past, past[TARGET])
+        heavy = None if weights is None else weights.iloc[before]
+        counted = past if heavy is None else past[heavy > 0]
+        if counted[TARGET].nunique() == 2:
+            fitted = _fit(clone(pipeline), past, heavy)
             yield later.assign(probability=probabilities(fitted, later), fold=number)
+
+
+def _fit(pipeline: Pipeline, rows: pd.DataFrame, weights: pd.Series | None) -> Pipeline:
+    """Fit with weights of mean 1, so that a penalty means the same for any of them."""
+    if weights is None:
+        return pipeline.fit(rows, rows[TARGET])
+    counting = {f"{pipeline.steps[-1][0]}__sample_weight": (weights / weights.mean()).to_numpy()}
+    return pipeline.fit(rows, rows[TARGET], **counting)
 
 
 def _cutoff(unseen: pd.DataFrame, costs: CostModel) -> tuple[float, str]:

@@ -20,6 +20,7 @@ __all__ = [
     "checked_seed",
     "checked_split",
     "checked_training_rows",
+    "checked_weights",
     "demand",
     "told_overlap",
 ]
@@ -69,6 +70,35 @@ def checked_training_rows(train: pd.DataFrame) -> pd.DataFrame:
             "folds. Train on a longer span."
         )
     return train
+
+
+def checked_weights(weights: pd.Series, train: pd.DataFrame) -> pd.Series:
+    """`weights` as float64 if there is one for each training row, on the same index.
+
+    Raises TypeError for what is no Series of numbers, ValueError for another or an ambiguous
+    index, for weights that are negative, missing or infinite, and for a class that weighs nothing.
+    """
+    if not isinstance(weights, pd.Series) or not pd.api.types.is_numeric_dtype(weights.dtype):
+        kind = getattr(weights, "dtype", type(weights).__name__)
+        raise TypeError(f"weights is a {kind}, must be a Series of numbers, one per training row.")
+    if not train.index.is_unique or not weights.index.equals(train.index):
+        raise ValueError(
+            f"weights has {len(weights)} values and there are {len(train)} training rows, must "
+            "stand on the same index, each label once, or a weight could meet another loan. Take "
+            "those of training_windows.choose_rows."
+        )
+    values = weights.astype("float64")
+    wrong = ~(values.ge(0) & values.lt(float("inf")))
+    if wrong.any():
+        raise ValueError(
+            f"weights holds {values[wrong].iloc[0]} in {wrong.sum()} rows, must be finite numbers "
+            "of 0 or more. To leave a row out, leave it out of the training rows."
+        )
+    if not values.groupby(train[TARGET]).sum().gt(0).all():
+        raise ValueError(
+            "weights leave only one class: all rows of the other weigh 0. Take a longer half-life."
+        )
+    return values
 
 
 def told_overlap(last: pd.Timestamp, first: pd.Timestamp) -> str:

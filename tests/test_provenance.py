@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 
+import pandas as pd
 import pytest
 
 from mlops_helpers.data import FEATURES
@@ -18,6 +19,7 @@ from mlops_helpers.provenance import (
     flat_settings,
     lock_digest,
     origin_tags,
+    told_weights,
 )
 from tests.loans_on_record import LOGISTIC, small_split
 
@@ -180,3 +182,14 @@ def test_a_setting_that_reads_like_another_path_is_refused(name):
 def test_half_a_character_in_a_setting_is_spelt_out():
     """It cannot be written as it is, and is no reason to lose a run."""
     assert flat_settings({"note": "a\ud800"}) == {"note": "a\\ud800"}
+
+
+def test_weights_are_told_by_figures_and_digest():
+    """Rows that count alike are as many as they are; a weight that moves moves the digest."""
+    alike = pd.Series(2.0, index=range(50))
+    figures, tags = told_weights(alike)
+    assert figures == {"weights.min": "2.0", "weights.max": "2.0", "weights.effective_rows": "50"}
+    other = told_weights(alike.where(alike.index != 7, 2.5))
+    assert other[1] != tags
+    assert told_weights(alike * (alike.index < 10))[0]["weights.effective_rows"] == "10"
+    assert told_weights(None) == ({}, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 
 import matplotlib.figure
@@ -15,6 +16,7 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 
 from mlops_helpers.business import CostModel
 from mlops_helpers.comparing import all_runs
@@ -420,6 +422,28 @@ def test_runs_are_compared_best_first(record):
     assert by_auc["value"].is_monotonic_decreasing
     assert by_auc["name"].iloc[-1] == "dummy"
     assert compare_runs(record.tracking_uri, metric="brier")["value"].is_monotonic_increasing
+
+
+def test_a_run_with_weights_says_so(record):
+    """Figures and digest of the weights are kept; they meet their rows whatever the order."""
+    turned = record.split._replace(train=record.split.train.iloc[::-1])
+    fading = pd.Series(np.geomspace(1, 0.01, len(turned.train)), index=turned.train.index)
+    given = {"tracking_uri": record.tracking_uri, "seed": 1, "experiment": "weights"}
+    given["artifact_location"] = record.artifacts.as_uri()
+    run = train_and_log(LOGISTIC, turned, weights=fading, **given)
+    again = train_and_log(LOGISTIC, record.split, weights=fading.iloc[::-1], **given)
+    kept = connect(record.tracking_uri).get_run(run.run_id).data
+    assert float(kept.params["weights.min"]) == pytest.approx(0.01)
+    effective = fading.sum() ** 2 / (fading**2).sum()
+    assert float(kept.params["weights.effective_rows"]) == pytest.approx(effective, abs=1)
+    assert re.fullmatch("[0-9a-f]{64}", kept.tags["weights_digest"])
+    assert again.metrics == run.metrics
+    assert run.metrics["holdout_auc"] != record.runs["logistic"].metrics["holdout_auc"]
+    with pytest.raises(TypeError, match="takes no sample_weight"):
+        train_and_log(Candidate("k", KNeighborsClassifier()), turned, weights=fading, **given)
+    with pytest.raises(ValueError, match="same index"):
+        train_and_log(LOGISTIC, record.split, weights=fading, **given)
+    assert len(compare_runs(record.tracking_uri, "weights")) == 1, "the refused left no run"
 
 
 @pytest.mark.slow

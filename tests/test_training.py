@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
 from mlops_helpers.business import CostModel, best_cutoff
@@ -20,6 +23,7 @@ from mlops_helpers.training import (
     fold_predictions,
     probabilities,
     ready,
+    weights_of,
 )
 from tests.loans_on_record import DUMMY, LOGISTIC, small_split
 
@@ -158,3 +162,44 @@ def test_the_figures_are_the_same_on_one_thread(split):
             pipeline.fit(rows, rows[TARGET])
             found.append(probabilities(pipeline, split.holdout))
     np.testing.assert_array_equal(*found)
+
+
+# --- weights ------------------------------------------------------------------------------------
+
+
+def test_weights_count_rows_as_often_as_they_say():
+    """Weights of 0, 1 and 2 fit as rows left out, taken once and taken twice do."""
+    split = small_split()
+    pipeline, rows = ready(Candidate("tree", DecisionTreeClassifier(max_depth=3)), split.train, 1)
+    times = pd.Series(np.arange(len(rows)) % 3, index=rows.index, dtype=float)
+    found = fit_and_measure(
+        pipeline, split._replace(train=rows), seed=1, costs=COSTS, weights=times
+    )
+    # imputing and scaling see each row once, whatever it weighs, and a tree does not mind
+    repeated = rows.loc[rows.index.repeat(times.astype(int))]
+    alone = clone(pipeline[-1]).fit(pipeline[:-1].transform(repeated), repeated[TARGET])
+    expected = alone.predict_proba(pipeline[:-1].transform(split.holdout))[:, 1]
+    assert found.scored["probability"].to_numpy() == pytest.approx(expected)
+
+
+def test_equal_weights_change_nothing_and_unequal_ones_do(split, trained):
+    """Weights that are all 7 are no weights, in folds and cut-off too; others are felt there."""
+    pipeline, rows = ready(LOGISTIC, split.train, seed=1)
+    given = split._replace(train=rows)
+    alike = pd.Series(7.0, index=rows.index)
+    same = fit_and_measure(pipeline, given, seed=1, costs=COSTS, weights=alike)
+    for name, value in trained.metrics.items():
+        assert same.metrics[name] == pytest.approx(value), name
+    fading = pd.Series(np.geomspace(0.01, 1, len(rows)), index=rows.index)
+    other = fit_and_measure(clone(pipeline), given, seed=1, costs=COSTS, weights=fading)
+    assert other.metrics["cv_auc_mean"] != trained.metrics["cv_auc_mean"]
+    assert other.metrics["holdout_auc"] != trained.metrics["holdout_auc"]
+
+
+def test_a_candidate_that_takes_no_weights_is_refused(split):
+    """Weights that would be lost in silence are an error."""
+    alike = pd.Series(1.0, index=split.train.index)
+    neighbours = Candidate("neighbours", KNeighborsClassifier())
+    with pytest.raises(TypeError, match=r"KNeighborsClassifier.*takes no sample_weight"):
+        weights_of(neighbours, alike, split.train)
+    assert weights_of(LOGISTIC, alike, split.train).equals(alike)

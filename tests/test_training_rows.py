@@ -12,6 +12,7 @@ from mlops_helpers.training_rows import (
     checked_seed,
     checked_split,
     checked_training_rows,
+    checked_weights,
     demand,
     told_overlap,
 )
@@ -122,3 +123,25 @@ def test_an_argument_of_another_kind_is_named():
     demand(int, seed=1)
     with pytest.raises(TypeError, match="seed is a str, must be a int"):
         demand(int, seed="1")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda w: w.to_numpy(), TypeError, "must be a Series"),
+        (lambda w: w.astype(str), TypeError, "must be a Series of numbers"),
+        (lambda w: w.iloc[1:], ValueError, "same index"),
+        (lambda w: w.iloc[::-1], ValueError, "same index"),
+        (lambda w: w.where(w.index != 3), ValueError, "nan in 1 rows"),
+        (lambda w: w.where(w.index != 3, -1.0), ValueError, "-1.0 in 1 rows"),
+        (lambda w: w.where(w.index != 3, np.inf), ValueError, "inf in 1 rows"),
+        (lambda w: w * (small_split().train["default"] == 1), ValueError, "only one class"),
+    ],
+)
+def test_weights_that_cannot_be_are_refused(change, error, message):
+    """One finite weight of at least 0 for each row, on its index, and both classes count."""
+    train = small_split().train
+    weights = pd.Series(1.0, index=train.index)
+    with pytest.raises(error, match=message):
+        checked_weights(change(weights), train)
+    assert checked_weights(weights.astype(int), train).dtype == float

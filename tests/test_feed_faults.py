@@ -1,0 +1,55 @@
+"""A broken feed is told by its column; applicants who are merely other people are not."""
+
+import pytest
+
+from mlops_helpers.contracts import FEATURES, LIMITS
+from mlops_helpers.drift import Reference
+from mlops_helpers.feed_faults import feed_faults
+from mlops_helpers.worlds import WORLDS, draw_world
+
+
+@pytest.fixture(scope="module")
+def before():
+    """What the features looked like when the model was trained, and its holdout."""
+    quiet = draw_world("quiet", 7000, seed=1)
+    return Reference.fit(quiet[list(FEATURES)][:5000], limits=LIMITS), quiet[5000:]
+
+
+@pytest.mark.parametrize(
+    ("world", "told"),
+    [
+        ("broken feed", "debt_to_income_ratio breaks the contract (0.0% before"),
+        ("broken feed", "debt_to_income_ratio is missing (0.0% before"),
+        ("all in per cent", "debt_to_income_ratio has another scale"),
+        ("5 % in per cent", "debt_to_income_ratio breaks the contract"),
+        ("10 % missing", "num_credit_lines is missing"),
+        ("income by the month", "annual_income has another scale"),
+        ("purposes in capitals", "loan_purpose holds words never seen (0.0% before, 100.0% now"),
+        ("debt all 0", "debt_to_income_ratio holds one value"),
+        ("history all 0", "credit_history_length holds one value"),
+    ],
+)
+def test_a_fault_names_its_column(before, world, told):
+    """Each sentence says which rows, which column, what is wrong, the figures and the limit."""
+    found = feed_faults(*before, draw_world(world, 1500, seed=2), "recent applications")
+    (sentence,) = [fault for fault in found if told in fault]
+    assert sentence.startswith("recent applications: ")
+    assert "limit" in sentence
+
+
+@pytest.mark.parametrize(
+    "world", [w for w, made in WORLDS.items() if made.cause in ("nothing", "the world changed")]
+)
+def test_whole_feeds_have_no_fault(before, world):
+    """Quiet times and new rules of default are not the feed's doing."""
+    assert feed_faults(*before, draw_world(world, 1500, seed=3), "rows") == ()
+
+
+def test_another_schema_is_one_fault(before):
+    """A column that is gone is told, and nothing else is asked; no rows tell nothing."""
+    rows = draw_world("quiet", 200, seed=4)
+    (told,) = feed_faults(*before, rows.drop(columns="age"), "rows")
+    assert "'age'" in told
+    (told,) = feed_faults(*before, rows.assign(loan_amount="much"), "rows")
+    assert "loan_amount" in told
+    assert feed_faults(*before, rows[:0], "rows") == ()
