@@ -1,8 +1,10 @@
 """By how much a challenger's level is nearer to the truth than the champion's: |a| - |b|.
 
 `a` is the champion's mean probability less the default rate, `b` the challenger's, both means over
-the same loans. An absolute value has a kink at 0, and just there, at models whose level is right,
-the usual interval (value plus and minus standard errors) fails. But |a| - |b| is one of four sums,
+the same loans. An absolute value has a kink at 0, and just there, with models whose level is about
+right, the usual interval (value plus and minus standard errors) fails: with one model a point too
+high and one a point too low, equally far off, it misses the truth in 60 % of samples of 300 loans
+(this one in 2 %). But |a| - |b| is one of four sums,
 according to the two signs: a - b or b - a where they are alike, a + b or -a - b where they are not.
 The interval is the union of the intervals of those sums whose signs are not all but excluded:
 

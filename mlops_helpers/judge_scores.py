@@ -7,7 +7,7 @@ be, and both state the probability of default given their score: what they say i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from mlops_helpers.contracts import TARGET
+from mlops_helpers.delong import auc_difference
 from mlops_helpers.features import build_pipeline
-from mlops_helpers.judging import Verdict, judge
+from mlops_helpers.judging import judge
 from mlops_helpers.simulation import simulate_applications, true_default_probability
 from mlops_helpers.threads import one_thread
 from mlops_helpers.two_samples import wilson
@@ -80,12 +81,26 @@ class TwoScores:
         left = noise / np.sqrt(1 + noise**2)
         return self.default(shrunk[:, None] + left * nodes) @ (weights / weights.sum())
 
+    def draw(
+        self, rows: int, noises: Sequence[float], rng: np.random.Generator
+    ) -> Iterator[tuple[FloatArray, FloatArray, FloatArray, FloatArray]]:
+        """Outcomes, what champion and challenger say, amounts, for each noise of the challenger.
+
+        Loans and champion are the same for all of them.
+        """
+        z, chance, errors = rng.normal(size=rows), rng.random(rows), rng.normal(size=(2, rows))
+        outcome = (chance < self.default(z)).astype(float)
+        amount = rng.uniform(2_000, 20_000, rows)
+        champion = self.stated(z + self.noise * errors[0], self.noise)
+        for noise in noises:
+            yield outcome, champion, self.stated(z + noise * errors[1], noise), amount
+
 
 def error_rates(
     *,
     rows: Sequence[int] = (500, 1000, 2000, 4000),
     gains: Sequence[float] = (0.0, 0.01, 0.02, 0.03),
-    repeats: int = 100,
+    repeats: int = 60,
     seed: int,
     world: TwoScores | None = None,
 ) -> pd.DataFrame:
@@ -103,9 +118,7 @@ def error_rates(
         said = np.empty((repeats, len(RULES), len(noises)), dtype=bool)
         for repeat in range(repeats):
             rng = np.random.default_rng([seed, size, repeat])
-            verdicts = _verdicts(drawn, size, noises, rng)
-            said[repeat, 0] = [_difference(verdict) > 0 for verdict in verdicts]
-            said[repeat, 1] = [verdict.promote for verdict in verdicts]
+            said[repeat] = np.transpose([_promoted(*d) for d in drawn.draw(size, noises, rng)])
         for number, rule in enumerate(RULES):
             for place, gain in enumerate(gains):
                 rate = wilson(pd.Series(said[:, number, place]), 0.05)
@@ -147,8 +160,7 @@ def refit_rates(
             models = [build_pipeline(clone(base)).fit(half, half[TARGET]) for half in halves]
             judged = drawn[2 * train_rows :]
             old, new = (model.predict_proba(judged)[:, 1] for model in models)
-            verdict = judge(judged[TARGET], old, new, judged["loan_amount"])
-            promoted[:, pair] = _difference(verdict) > 0, verdict.promote
+            promoted[:, pair] = _promoted(judged[TARGET], old, new, judged["loan_amount"])
             areas = [_true_auc(truth, model.predict_proba(far)[:, 1]) for model in models]
             worse[pair] = areas[1] < areas[0]
     lines = []
@@ -168,18 +180,9 @@ def _true_auc(truth: FloatArray, score: FloatArray) -> float:
     return float(roc_auc_score(both, np.concatenate([score, score]), sample_weight=weight))
 
 
-def _verdicts(
-    world: TwoScores, rows: int, noises: Sequence[float], rng: np.random.Generator
-) -> list[Verdict]:
-    z, chance, errors = rng.normal(size=rows), rng.random(rows), rng.normal(size=(2, rows))
-    outcome = (chance < world.default(z)).astype(float)
-    amount = rng.uniform(2_000, 20_000, rows)
-    champion = world.stated(z + world.noise * errors[0], world.noise)
-    return [
-        judge(outcome, champion, world.stated(z + noise * errors[1], noise), amount)
-        for noise in noises
-    ]
-
-
-def _difference(verdict: Verdict) -> float:
-    return float(verdict.checks.set_index("check").loc["auc", "value"])
+def _promoted(
+    outcome: ArrayLike, champion: ArrayLike, challenger: ArrayLike, amount: ArrayLike
+) -> tuple[bool, bool]:
+    """What each of RULES says."""
+    higher = auc_difference(outcome, champion, challenger).value > 0
+    return higher, judge(outcome, champion, challenger, amount).promote

@@ -1,12 +1,20 @@
 """What mlops_helpers.judging promises."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import binom
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from mlops_helpers import judging
+from mlops_helpers.judge_scores import TwoScores
 from mlops_helpers.judging import Margins, judge
 from tests.two_models import scored
+
+
+def regions(n=3000, groups=3):
+    """A column that divides n loans, each third one to the same group."""
+    return pd.DataFrame({"region": [f"region {number % groups}" for number in range(n)]})
 
 
 def test_a_better_challenger_is_promoted():
@@ -67,6 +75,96 @@ def test_primary_metric_is_chosen():
         Margins(auc=-0.1)
 
 
+def test_a_challenger_that_is_not_worse_replaces_the_champion_if_that_is_asked():
+    """With no primary metric the champion itself passes; by default it is too close to matter."""
+    label, old, _, amount = scored()
+    verdict = judge(label, old, old, amount, primary=None)
+    assert verdict.promote
+    assert (verdict.checks.set_index("check")["limit"].drop("evidence") < 0).all()
+    worse = judge(label, scored()[2], old, amount, primary=None)
+    assert worse.outcome == "keep"
+    assert "auc difference" in worse.reason
+
+
+def test_not_worse_is_not_the_same_as_not_surely_worse():
+    """Few rows, wide intervals: with no primary metric too it stays open."""
+    label, old, new, amount = scored(400, seed=3, noise=(0.5, 0.45))
+    verdict = judge(label, old, new, amount, primary=None)
+    assert verdict.outcome == "not enough evidence"
+
+
+def test_one_worse_by_the_margin_is_rarely_taken_for_not_worse():
+    """A challenger whose true AUC is lower by just the margin: at most 2.5 % are promoted."""
+    world = TwoScores()
+    noise, limit = world.noise_for(-0.03), Margins(auc=0.03)
+    rng = np.random.default_rng(9)
+    promoted = sum(
+        judge(*next(world.draw(2000, [noise], rng)), primary=None, margins=limit).promote
+        for _ in range(200)
+    )
+    assert promoted <= binom.isf(0.001, 200, 0.025)
+
+
+def test_a_level_that_is_off_keeps_a_better_ranking_out():
+    """All probabilities 8 points too high: the ranking is better still, the level is not."""
+    label, old, new, amount = scored()
+    verdict = judge(label, old, np.minimum(new + 0.08, 1), amount, margins=Margins(brier=1))
+    checks = verdict.checks.set_index("check")
+    assert bool(checks.loc["auc", "passed"])
+    assert not checks.loc["calibration", "passed"]
+    assert verdict.outcome == "keep"
+    assert "calibration difference" in verdict.reason
+
+
+def test_a_group_that_is_surely_harmed_keeps_the_challenger_out():
+    """Better for all, but one group in three is ranked by chance: keep, and the reason names it."""
+    label, old, new, amount = scored()
+    groups = regions()
+    harmed = (groups["region"] == "region 1").to_numpy()
+    spoilt = np.where(harmed, np.random.default_rng(1).permutation(new), new)
+    assert judge(label, old, new, amount, groups=groups).promote
+    verdict = judge(label, old, spoilt, amount, groups=groups, primary=None)
+    row = verdict.checks.set_index("check").loc["segments"]
+    assert not row["passed"]
+    assert row["high"] < row["limit"] == -0.05
+    assert verdict.outcome == "keep"
+    assert "region region 1" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (regions(2999), "groups 2999"),
+        (regions(groups=1), "none of 0 groups"),
+        (regions(groups=3000), "none of 3000 groups"),
+        (regions()["region"], "AttributeError"),
+    ],
+)
+def test_groups_that_cannot_be_judged_fail_closed(groups, said):
+    """Groups of other rows, of nobody or of a loan each: not enough evidence, and why."""
+    verdict = judge(*scored(), groups=groups)
+    assert verdict.outcome == "not enough evidence"
+    assert said in verdict.reason
+
+
+def test_two_nearly_perfect_rankings_are_not_compared():
+    """AUCs of 0.99 from 40 defaults hang on a handful of loans: refused, and why."""
+    rng = np.random.default_rng(2)
+    label = np.repeat([1.0, 0.0], [40, 400])
+    old, new = (1 / (1 + np.exp(-6 * label + 3 - rng.normal(size=440))) for _ in range(2))
+    verdict = judge(label, old, new, np.full(440, 1e4))
+    assert verdict.outcome == "not enough evidence"
+    assert "both rank nearly perfectly: of 40 loans" in verdict.reason
+
+
+def test_without_any_margin_the_champion_itself_is_too_close():
+    """Margins of 0 and the same model: nothing is better, nothing is worse, keep."""
+    label, old, _, amount = scored()
+    verdict = judge(label, old, old, amount, margins=Margins(0, 0, 0, 0, 0))
+    assert verdict.outcome == "keep"
+    assert "too close to matter (margin 0)" in verdict.reason
+
+
 def replaced(position, value):
     """The arrays of `scored`, one of them replaced."""
     arrays = list(scored())
@@ -86,6 +184,7 @@ def with_nan(array):
         (replaced(1, with_nan), "champion 1"),
         (replaced(2, with_nan), "challenger 1"),
         (replaced(3, with_nan), "amounts 1"),
+        (replaced(3, np.negative), "dollars, below 0"),
         (replaced(0, np.zeros_like), "0 defaults"),
         (replaced(0, lambda a: a / 2), "neither 0 nor 1"),
         (replaced(2, lambda a: a * 100), "probability of the challenger"),
@@ -105,16 +204,17 @@ def test_unfit_evidence_fails_closed(arrays, said):
 
 @pytest.mark.parametrize("primary", ["auc", "profit", "brier"])
 def test_too_few_rows_leave_the_table_whole(primary):
-    """Below `min_rows` the table has its four rows: same limits, no figures, and the reason."""
-    verdict = judge(*scored(277), primary=primary)
+    """Below `min_rows` the table has all its rows: same limits, no figures, and the reason."""
+    verdict = judge(*scored(277), primary=primary, groups=regions(277))
     assert verdict.outcome == "not enough evidence"
     assert "277 rows (needs 300)" in verdict.sentence
     checks, whole = (
-        v.checks.set_index("check") for v in (verdict, judge(*scored(), primary=primary))
+        v.checks.set_index("check")
+        for v in (verdict, judge(*scored(), primary=primary, groups=regions()))
     )
     assert list(checks.columns) == list(whole.columns)
     assert checks["limit"].to_dict() == whole["limit"].to_dict()
-    metrics = checks.loc[["profit", "auc", "brier"]]
+    metrics = checks.loc[["profit", "auc", "brier", "calibration", "segments"]]
     assert metrics[["value", "low", "high"]].isna().all(axis=None)
     assert not checks["passed"].any()
     assert metrics["reason"].str.contains("not compared").all()
@@ -140,6 +240,8 @@ def test_differences_are_what_scikit_learn_and_the_loans_say():
     earned = (each * (new < 0.2)).mean() - (each * (old < 0.2)).mean()
     gained = roc_auc_score(label, new) - roc_auc_score(label, old)
     sharper = brier_score_loss(label, old) - brier_score_loss(label, new)
+    nearer = abs(old.mean() - label.mean()) - abs(new.mean() - label.mean())
     assert found["profit"] == pytest.approx(earned)
     assert found["auc"] == pytest.approx(gained)
     assert found["brier"] == pytest.approx(sharper)
+    assert found["calibration"] == pytest.approx(nearer)
