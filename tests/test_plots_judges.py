@@ -56,5 +56,6 @@ def test_a_watch_is_told_by_its_mistakes():
     """The title has the rollbacks of good promotions; the curves run over the true gain."""
     ax = plots.watch(WATCHED)
     assert curves(ax)["watch"] == [(-0.02, 0.7), (0.0, 0.04)]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["−0.02", "0"]
     assert finding(ax).endswith("“every look at 5 %” 18.0 %, “watch” 4.0 %")
     assert finding(plots.watch(WATCHED[WATCHED["gain"] < 0])) == "How often it acts"

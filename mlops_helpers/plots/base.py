@@ -127,9 +127,12 @@ def finish(
 
 
 def wrap(text: str, letters: int) -> str:
-    """The text in lines of at most so many letters; a number and its % stay together."""
+    """The text in lines of at most so many letters; a number and its % stay together.
+
+    A word longer than a line has a line of its own.
+    """
     kept = text.replace(" %", "\u00a0%")
-    return "\n".join(textwrap.wrap(kept, letters)).replace("\u00a0", " ")
+    return "\n".join(textwrap.wrap(kept, letters, break_long_words=False)).replace("\u00a0", " ")
 
 
 def legend(ax: Axes, **options: Any) -> None:  # noqa: ANN401 - passed on to matplotlib

@@ -146,6 +146,8 @@ def watch(
     goal = f"{level:.0%}".replace("%", " %")
     ax.axhline(level, color=GREY, linestyle="--", linewidth=1.3, label=f"agreed: {goal}")
     ax.axvline(0, color=BLACK, linewidth=1.2)
+    gains = sorted(frame["gain"].unique())
+    ax.set_xticks(gains, [f"{gain:+g}".replace("-", "−") if gain else "0" for gain in gains])
     ax.set_ylim(-0.02, 1.02)
     tick_unit(ax.yaxis, "%")
     legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))

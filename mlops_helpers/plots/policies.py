@@ -58,7 +58,8 @@ def policy_gains(
     if frame.empty:
         return no_data(ax, "no policy was compared")
     names = {"gain": "value", "gain_low": "low", "gain_high": "high"}
-    rows = frame.rename(columns=names).sort_values("value", ascending=False, ignore_index=True)
+    rows = frame[columns].rename(columns=names)  # the frame has limits of the profit as well
+    rows = rows.sort_values("value", ascending=False, ignore_index=True)
     ax = axes(ax, height=1.8 + 0.52 * len(rows), width=8.6)
     spread = errors(rows)
     for at, row in enumerate(rows.to_dict("records")):
@@ -156,7 +157,7 @@ def policy_paths(
 
 def _beside(row: dict[str, float]) -> str:
     """What stands beside a policy: its trainings, and its worst month."""
-    return f"{row['trainings']:.1f} trainings, worst month {said(row['worst_month'], '$')}"
+    return f"{row['trainings']:.3g} trainings, worst month {said(row['worst_month'], '$')}"
 
 
 def _advice(rows: pd.DataFrame, baseline: str) -> str:
