@@ -100,6 +100,8 @@ def choose_rows(
     """
     as_of = _utc("as_of", as_of)
     _check(frame, as_of, trained_until, judge_months)
+    if label_delay is not None and label_delay < pd.Timedelta(0):
+        raise ValueError(f"label_delay == {label_delay}, must be 0 or more.")
     left_out = dict.fromkeys(LEFT_OUT, 0)
 
     def keep(rows: pd.DataFrame, good: pd.Series, why: str) -> pd.DataFrame:
