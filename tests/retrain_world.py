@@ -64,8 +64,12 @@ def shuffled(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(default=rows["default"].to_numpy()[order])
 
 
-def make_place(folder: Path, frame: pd.DataFrame, **more: Any) -> RetrainPlace:  # noqa: ANN401
-    """A store whose champion has learnt nothing, from the loans of four months; an empty log."""
+def make_place(folder: Path, frame: pd.DataFrame, *, better_before: bool = False) -> RetrainPlace:
+    """A store whose champion has learnt nothing, from the loans of four months; an empty log.
+
+    With `better_before` it serves since July 2022, and before it one did that learnt from the same
+    loans with their own outcomes. The gate must have been made easy.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     place = RetrainPlace(
         f"sqlite:///{folder / 'mlflow.db'}",
@@ -73,12 +77,15 @@ def make_place(folder: Path, frame: pd.DataFrame, **more: Any) -> RetrainPlace: 
         (folder / "artifacts").as_uri(),
         folder,
     )
-    place = replace(place, **more)
-    split = Split(
-        shuffled(between(frame, day("2022-01-01"), day("2022-05-01"))),
-        between(frame, day("2022-05-01"), day("2022-07-01")),
-    )
-    promote(place, train_version(place, split, "poor", "2023-01-01"), "2023-01-01")
+    learnt = between(frame, day("2022-01-01"), day("2022-05-01"))
+    holdout = between(frame, day("2022-05-01"), day("2022-07-01"))
+    if better_before:
+        when = "2022-07-01"
+        promote(place, train_version(place, Split(learnt, holdout), "good", when), when)
+    else:
+        when = "2023-01-01"
+    split = Split(shuffled(learnt), holdout)
+    promote(place, train_version(place, split, "poor", when), when)
     PredictionLog(place.database_url).close()
     return place
 
