@@ -15,7 +15,10 @@ from mlops_helpers.causes import LIMITS
 from mlops_helpers.drift import Reference
 from mlops_helpers.quarantine import schema_fault
 
-__all__ = ["feed_faults"]
+__all__ = ["MIN_ROWS", "feed_faults"]
+
+MIN_ROWS = 100
+"""Applications that a sign needs which chance can make."""
 
 
 def feed_faults(
@@ -29,14 +32,18 @@ def feed_faults(
     """Sentences about what is broken in `window` and was not in `holdout`; empty if nothing is.
 
     Each begins with `what` the rows are, and names signal, column and the figures before and now.
-    A frame of another schema is one fault. reference: `Reference.fit` of the training rows'
-    features, for the categories that it knows; holdout must be of the course's schema.
+    A frame of another schema is one fault. Fewer than `MIN_ROWS` rows can only break the contract:
+    in a handful some column always lacks a value, or holds one twice.
+    reference: `Reference.fit` of the training rows' features, for the categories that it knows;
+    holdout must be of the course's schema.
     """
     if fault := schema_fault(window, labelled=False):
         return (f"{what}: {fault.rstrip('.')}",)
     found = []
     columns = feed_columns(reference, holdout, window, level)
     for name, (column, (before, now, change)) in columns.items():
+        if len(window) < MIN_ROWS and name != "out of contract":
+            continue
         limit = LIMITS[name]
         evident = change.known and not change.low <= limit.same <= change.high
         if evident and not limit.low <= change.value <= limit.high:

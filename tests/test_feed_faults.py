@@ -53,3 +53,11 @@ def test_another_schema_is_one_fault(before):
     (told,) = feed_faults(*before, rows.assign(loan_amount="much"), "rows")
     assert "loan_amount" in told
     assert feed_faults(*before, rows[:0], "rows") == ()
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 30])
+def test_a_handful_of_rows_can_only_break_the_contract(before, n):
+    """One row holds one value of everything, which is no fault; in per cent it is."""
+    assert feed_faults(*before, draw_world("quiet", n, seed=5), "rows") == ()
+    (told,) = feed_faults(*before, draw_world("all in per cent", n, seed=5), "rows")
+    assert "debt_to_income_ratio breaks the contract" in told
