@@ -5,15 +5,36 @@ challenger meets the champion were chosen by the champion's own score. Of the ap
 none is left for it to be right about; the challenger may still be right about whom it fears among
 the others. The champion's AUC suffers more, and the difference leans towards the challenger.
 
-Repairs, all of which need a *known chance above 0* that an applicant is approved: approve a random
-tenth of those who would be declined, or let chance soften the cut-off; then count each loan as one
-over its chance (D. G. Horvitz and D. J. Thompson 1952, JASA 47, 663-685; for the AUC under
-verification that depends on the score: T. A. Alonzo and M. S. Pepe 2005, JRSS C 54, 173-190). With
-a sharp cut-off the chance is 0 for the declined, and no weight stands for people of whom nobody
-was seen. Reject inference fills in what is missing by an assumption: augmentation lets the
-approved of a score band speak for its declined (D. C. Hsia 1978, Hastings Law Journal 30, 371-448).
-Whether that is true cannot be seen in the data (D. J. Hand and W. E. Henley 1993, "Can reject
-inference ever work?", IMA J. of Mathematics Applied in Business and Industry 5, 45-55).
+Measured by `selected_scores(repeats=400, seed=2026)`: two models whose true AUC is equal, 3,000
+applicants; mean AUC difference found (± 95 % Monte Carlo), spread of one measurement, verdicts that
+call one of them better, and dollars per application against the cut-off alone:
+
+=================  ==============================  ===============  ======  =======  =====
+world              judged on                       difference       spread  verdict  $
+=================  ==============================  ===============  ======  =======  =====
+quiet              approved only                   +0.005 ± 0.002   0.019    7.0 %     0
+recession          approved only                   +0.012 ± 0.002   0.022    9.3 %     0
+policy change      approved only                   +0.044 ± 0.002   0.023   42.3 %     0
+policy change      approved, weighted by band      +0.044 ± 0.002   0.023   41.8 %     0
+policy change      approved and 10 %, unweighted   +0.037 ± 0.002   0.023   32.0 %   -20
+policy change      approved and a random 10 %      -0.001 ± 0.004   0.040    4.8 %   -20
+policy change      a random 10 % alone             -0.003 ± 0.007   0.070    7.0 %   -20
+policy change      approved, weighted              -0.001 ± 0.004   0.044    4.3 %   -18
+policy change      all applicants                  -0.001 ± 0.002   0.020    4.8 %  -204
+=================  ==============================  ===============  ======  =======  =====
+
+After the policy change a challenger that is *worse* by 0.02 is called better in 23 % (19 to 28 %)
+of the samples of approved loans. In quiet times and recessions bands make it worse than no weights
+at all (+0.011 and +0.023). The random tenth costs $19 an application in quiet times and $39 in a
+recession, and 1.5 to 2 times the spread: two to four times as many applicants for one certainty.
+
+The repairs need a *known chance above 0* of approval for everybody: approve a random tenth of those
+who would be declined, or let chance soften the cut-off, and count each loan as one over its chance
+(T. A. Alonzo and M. S. Pepe 2005, JRSS C 54, 173-190; see `approvals`). With a sharp cut-off there
+is no such weight. Reject inference fills the hole by an assumption, here augmentation by bands of
+the challenger's score; whether it holds cannot be seen in the data (D. J. Hand and W. E. Henley
+1993, "Can reject inference ever work?", IMA J. of Mathematics Applied in Business and Industry 5,
+45-55).
 """
 
 from __future__ import annotations
