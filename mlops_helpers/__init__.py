@@ -99,6 +99,7 @@ retrain_command the command `retrain`: its words and exit codes
 retraining      decide from evidence, judge a challenger
 gathering       from rows to the evidence for and against retraining
 feed_faults     what is broken in a lot of applications, naming the column
+trigger_scores  how often the decision to retrain cries wolf, and what each cause leads to
 quarantine      which rows break the contract, one by one
 training_windows  which rows a challenger learns from, and which judge it
 expected_ranking  the AUC that probabilities promise of themselves
@@ -118,6 +119,7 @@ watching        was the champion before better? the error spent over all looks
 policies        retraining policies lived through month by month
 policy_models   the models that policies could train, each fitted once for all
 policy_world    three simulated years in which retraining pays, is waste, does harm
+policy_loans    the policies on real loans: what can be said without the truth
 policy_scores   what policies earn over the same years, again and again
 ab_testing      assignment, sample size, analysis of outcomes
 plots           one function per figure: frame in, Axes out

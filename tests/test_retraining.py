@@ -1,5 +1,7 @@
 """What mlops_helpers.retraining promises."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,7 @@ def test_nothing_wrong_means_no_training():
     """Evidence within all limits does not retrain, and says so."""
     decision = decide(Evidence(drifted_importance=0.1, age_days=30.0, **ALLOWED), POLICY)
     assert not decision.retrain
+    assert decision.outcome == "no reason"
     assert decision.sentence == "Do not retrain: no trigger fired."
 
 
@@ -49,6 +52,10 @@ def test_nothing_wrong_means_no_training():
     [
         ({"drifted_importance": 0.4}, "importance of drifted features"),
         ({"auc_drop": Interval(0.05, 0.01, 0.09, 900)}, "AUC drop since the holdout"),
+        (
+            {"expected_auc_drop": Interval(0.03, 0.01, 0.05, 900)},
+            "AUC drop expected before labels",
+        ),
         ({"calibration_gap": Interval(0.04, 0.02, 0.06, 900)}, "calibration gap"),
         ({"calibration_gap": Interval(-0.04, -0.06, -0.02, 900)}, "calibration gap"),
         ({"age_days": 800.0}, "age of the model in days"),
@@ -79,10 +86,14 @@ def test_a_sure_drop_within_the_limit_does_not_fire():
 def test_a_fault_forbids_training_whatever_else():
     """A broken feed vetoes, by name, even when every trigger fires."""
     evidence = Evidence(
-        drifted_importance=1.0, age_days=999.0, faults=("annual_income arrives in cents",), **ALLOWED
+        drifted_importance=1.0,
+        age_days=999.0,
+        faults=("annual_income arrives in cents",),
+        **ALLOWED,
     )
     decision = decide(evidence, POLICY)
     assert not decision.retrain
+    assert decision.outcome == "vetoed"
     assert "vetoed" in decision.sentence
     assert "annual_income arrives in cents" in decision.sentence
 
@@ -94,7 +105,54 @@ def test_unmet_or_unknown_condition_waits(lacking, figure):
     evidence = Evidence(drifted_importance=1.0, **{**ALLOWED, lacking: figure})
     decision = decide(evidence, POLICY)
     assert not decision.retrain
+    assert decision.outcome == "wait"
     assert decision.sentence.startswith("Do not retrain yet")
+    assert "importance of drifted features 1 (limit 0.3)" in decision.sentence
+
+
+def test_a_condition_unmet_without_a_trigger_is_no_reason():
+    """Nobody waits for a training that nothing asks for."""
+    decision = decide(Evidence(new_rows=1.0, days_since_training=1.0), POLICY)
+    assert decision.outcome == "no reason"
+
+
+def test_a_fault_is_told_though_nothing_asks_for_training():
+    """A veto is a message to a person, so it does not hide behind silent triggers."""
+    assert decide(Evidence(faults=("age is missing",), **ALLOWED), POLICY).outcome == "vetoed"
+
+
+@pytest.mark.parametrize(
+    ("limit", "found"),
+    [
+        ("max_drifted_importance", {"drifted_importance": 1.0}),
+        ("max_auc_drop", {"auc_drop": Interval(0.5, 0.4, 0.6, 900)}),
+        ("max_expected_auc_drop", {"expected_auc_drop": Interval(0.5, 0.4, 0.6, 900)}),
+        ("max_calibration_gap", {"calibration_gap": Interval(-0.5, -0.6, -0.4, 900)}),
+        ("max_age_days", {"age_days": 10.0**6}),
+    ],
+)
+def test_infinity_switches_a_trigger_off(limit, found):
+    """The trigger that would fire does not, and says that it is switched off."""
+    assert decide(Evidence(**found, **ALLOWED), POLICY).retrain
+    decision = decide(Evidence(**found, **ALLOWED), RetrainingPolicy(**{limit: math.inf}))
+    assert decision.outcome == "no reason"
+    assert sum("switched off" in reason.text for reason in decision.reasons) == 1
+
+
+def test_the_unweighted_share_is_told_and_decides_nothing():
+    """Many features that do not matter are named beside the figure that counts."""
+    evidence = Evidence(
+        drifted_importance=0.01, drifted_share=2 / 9, drifted=("age", "loan_purpose"), **ALLOWED
+    )
+    decision = decide(evidence, POLICY)
+    assert decision.outcome == "no reason"
+    told = reason(decision, "importance of drifted features").text
+    assert told.endswith("22% of the features: age, loan_purpose")
+
+
+def test_what_is_not_known_is_called_so():
+    """No figure reads "nan" in a sentence for people."""
+    assert not any("nan" in r.text for r in decide(Evidence(), POLICY).reasons)
 
 
 def test_no_evidence_at_all_does_not_retrain():
@@ -118,6 +176,7 @@ def test_every_reason_has_figure_and_limit():
         ("min_new_rows", -1),
         ("max_age_days", float("nan")),
         ("max_drifted_importance", 30),
+        ("min_new_rows", math.inf),
     ],
 )
 def test_impossible_limit_is_refused(limit, value):
