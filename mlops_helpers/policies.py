@@ -24,9 +24,11 @@ from mlops_helpers.retraining import Decision, RetrainingPolicy, decide
 from mlops_helpers.threads import one_thread
 from mlops_helpers.training_windows import TrainingWindow
 
-__all__ = ["ABLATIONS", "CEILINGS", "POLICIES", "Policy", "PolicyRun", "run_policies"]
+__all__ = ["ABLATIONS", "BASELINE", "CEILINGS", "POLICIES", "Policy", "PolicyRun", "run_policies"]
 
 OFF = math.inf
+BASELINE = "never"
+"""The policy that the others are compared with."""
 TRUTH = "true_probability"
 Served = list[NDArray[np.int64]]
 Taken = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
@@ -74,7 +76,7 @@ _PERFORMANCE = replace(
 _BOTH = replace(_DEFAULT, max_expected_auc_drop=OFF, max_age_days=OFF)
 
 POLICIES = (
-    Policy("never", _NONE),
+    Policy(BASELINE, _NONE),
     Policy("monthly", replace(_NONE, max_age_days=0.0, min_new_rows=0, min_days_since_training=0)),
     Policy("on drift", _DRIFT),
     Policy("on performance", _PERFORMANCE),
@@ -99,12 +101,14 @@ class PolicyRun:
     monthly: a row a policy and month: `policy, month, phase, applications, profit` ($ an
     application), `trained, promoted` (0 or 1), `outcome` and `reason` of the decision, and `model`,
     the month whose model served (0: none of one month did).
-    profits: $ of each application served (rows, on the index of the frame) by policy (columns).
+    profits: $ of each application served (rows, by `application_id`) by policy (columns); month: of
+    these rows.
     fits: seconds of each fit.
     """
 
     monthly: pd.DataFrame
     profits: pd.DataFrame
+    month: NDArray[np.int64] = field(compare=False)
     fits: list[float] = field(compare=False)
 
 
@@ -151,13 +155,10 @@ def run_policies(
     if TRUTH in frame:
         lives["the truth"] = [_Step(None)] * months
         profits["the truth"] = [taken(frame[TRUTH].to_numpy(), rows) for rows in served]
-    return PolicyRun(
-        _monthly(frame, lives, profits, served),
-        pd.DataFrame(
-            {name: np.concatenate(parts) for name, parts in profits.items()}, np.concatenate(served)
-        ),
-        shelf.fits,
-    )
+    ids = frame["application_id"].iloc[np.concatenate(served)]
+    table = pd.DataFrame({name: np.concatenate(p) for name, p in profits.items()}, index=ids)
+    month = np.repeat(np.arange(1, months + 1), [len(rows) for rows in served])
+    return PolicyRun(_monthly(frame, lives, profits, served), table, month, shelf.fits)
 
 
 def _monthly(

@@ -22,13 +22,11 @@ from scipy import stats
 from sklearn.base import ClassifierMixin
 from tqdm import tqdm
 
-from mlops_helpers.policies import POLICIES, Policy, PolicyRun, run_policies
+from mlops_helpers.policies import BASELINE, POLICIES, Policy, PolicyRun, run_policies
 from mlops_helpers.policy_world import BEGIN, MONTHS, draw_years
 from mlops_helpers.training_windows import TrainingWindow
 
 __all__ = ["PolicyComparison", "compare_policies", "summary"]
-
-BASELINE = "never"
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ def _years(seed: int, *, per_month: int, **options: object) -> PolicyRun:
     """One seed's years, in whatever process; the rows' profits are not carried back."""
     frame = draw_years(seed=seed, per_month=per_month)
     run = run_policies(frame, begin=BEGIN, months=MONTHS, seed=seed, **options)
-    return replace(run, profits=run.profits.iloc[:0])
+    return replace(run, profits=run.profits.iloc[:0], month=run.month[:0])
 
 
 def _all(
