@@ -1,4 +1,25 @@
-"""How a new champion is watched: for how long, how often, and what may go wrong."""
+"""How a new champion is watched: for how long, how often, and what may go wrong.
+
+What to expect of the watch below, measured with `watching.error_rates` on 6,000 applications a year
+of which one in seven defaults, 300 watches a line (2,500 of the equal champion); the other rule
+takes the same looks and believes each at 5 %:
+
+=================  ===================  =================  =================  ===========
+champion is        loses $/application  rolled back        every look at 5 %  median look
+=================  ===================  =================  =================  ===========
+better, AUC +0.02                  -30  0.0 % [0.0, 1.3]   1.0 % [0.3, 2.9]             -
+equal                                0  5.0 % [4.2, 5.9]   9.8 % [8.7, 11.1]            6
+worse, AUC -0.01                    15  19 % [15, 23]      28 % [23, 33]                5
+worse, AUC -0.02                    29  42 % [37, 48]      52 % [46, 58]                5
+worse, AUC -0.03                    44  65 % [59, 70]      73 % [68, 78]                5
+worse, AUC -0.04                    58  83 % [78, 87]      88 % [84, 91]                5
+worse, AUC -0.06                    85  98 % [96, 99]      98 % [96, 99]                5
+=================  ===================  =================  =================  ===========
+
+With outcomes after 30 days and twelve looks (400 watches) the equal champion goes in 5.3 % [3.5,
+7.9], and in 18 % [15, 22] where every look is believed. Profit alone (primary="profit") finds 60 %
+[47, 71] of the champions that lose $58 (60 watches).
+"""
 
 from __future__ import annotations
 

@@ -388,6 +388,20 @@ def test_a_change_in_the_store_changes_the_picture(tmp_path):
     assert "2 critical" in texts(panel_axes(dashboard.draw(after))["alerts"])
 
 
+def test_what_was_said_in_the_shadow_is_not_in_the_picture(tmp_path):
+    """A version that scored beside the champion answered nobody: every frame stays as it was."""
+    with PredictionLog(f"sqlite:///{tmp_path / 'course.db'}") as log:
+        fill(log)
+        before = dashboard.collect(log, STATUS, COSTS)
+        start = utc("2025-01-15")  # later than all else
+        shadow = predictions(90, start=start, days=9, version=1, seed=8, variant="shadow")
+        assert log.append(shadow) == 90
+        log.record_outcomes(outcomes(shadow, seed=9))
+        after = dashboard.collect(log, STATUS, COSTS)
+    for name, frame in before.items():
+        pd.testing.assert_frame_equal(after[name], frame)
+
+
 def test_an_empty_store_says_which_phase_to_run(empty):
     """Nothing registered, nothing logged: nine panels that each name the missing phase."""
     frames = dashboard.collect(empty, STATUS.head(0), COSTS)
