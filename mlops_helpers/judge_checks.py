@@ -6,6 +6,7 @@ A check that raises is refused by name: nothing that could not be computed speak
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,19 @@ from numpy.typing import ArrayLike
 
 from mlops_helpers.business import UNKNOWN, Interval, in_words
 
-__all__ = ["arrays", "compared", "enough", "no_harm", "not_compared"]
+__all__ = ["Row", "arrays", "compared", "enough", "no_harm", "not_compared"]
 
-Row = dict[str, object]
+
+class Row(TypedDict):
+    """One line of the table; `value`, `low` and `high` are NaN where nothing was compared."""
+
+    check: str
+    value: float
+    low: float
+    high: float
+    limit: float
+    passed: bool
+    reason: str
 
 
 def compared(name: str, measure: Callable[[], Interval], limit: float) -> Row:

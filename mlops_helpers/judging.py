@@ -6,7 +6,7 @@ How often it promotes an equal and a better challenger is measured in `judge_sco
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal, get_args
 
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlops_helpers.business import CostModel, Interval, profit_interval
 from mlops_helpers.delong import auc_difference, auc_interval
-from mlops_helpers.judge_checks import arrays, compared, enough, no_harm, not_compared
+from mlops_helpers.judge_checks import Row, arrays, compared, enough, no_harm, not_compared
 from mlops_helpers.judge_level import level_gain
 from mlops_helpers.judge_profit import profit_gain
 from mlops_helpers.judge_segments import worst_group
@@ -146,9 +146,8 @@ def judge(
                     -margins.segment,
                 )
             )
-    checks = pd.DataFrame(rows)
-    concluded, reason = _conclude(checks, primary, margins)
-    return Verdict(concluded, reason, checks)
+    concluded, reason = _conclude(rows, primary, margins)
+    return Verdict(concluded, reason, pd.DataFrame(rows))
 
 
 def _ranking(
@@ -174,23 +173,25 @@ def _ranking(
     return found
 
 
-def _conclude(
-    checks: pd.DataFrame, primary: Metric | None, margins: Margins
-) -> tuple[Outcome, str]:
-    by_name = checks.set_index("check")
-    failed = by_name.loc[~by_name["passed"]]
-    if failed.empty:
-        return "promote", "; ".join(by_name["reason"]) + "."
-    if "evidence" in failed.index:
-        return "not enough evidence", f"{failed.loc['evidence', 'reason']}."
-    metrics = by_name.loc[by_name.index != "evidence"]
-    if metrics["high"].isna().any():
-        return "not enough evidence", "; ".join(failed["reason"]) + "."
-    harmful = metrics[metrics["high"] < metrics["limit"]]
-    if not harmful.empty:
-        return "keep", "the challenger is worse: " + "; ".join(harmful["reason"]) + "."
-    if primary is not None and not by_name.loc[primary, "passed"]:
-        main, margin = by_name.loc[primary], getattr(margins, primary)
+def _conclude(rows: Sequence[Row], primary: Metric | None, margins: Margins) -> tuple[Outcome, str]:
+    failed = [row for row in rows if not row["passed"]]
+    if not failed:
+        return "promote", _reasons(rows)
+    evidence, *metrics = rows
+    if not evidence["passed"]:
+        return "not enough evidence", _reasons([evidence])
+    if any(np.isnan(row["high"]) for row in metrics):
+        return "not enough evidence", _reasons(failed)
+    harmful = [row for row in metrics if row["high"] < row["limit"]]
+    if harmful:
+        return "keep", f"the challenger is worse: {_reasons(harmful)}"
+    main = next((row for row in failed if row["check"] == primary), None)
+    if main is not None:
+        margin = getattr(margins, main["check"])
         if -margin <= main["low"] and main["high"] <= margin:
-            return "keep", f"too close to matter (margin {margin:g}): {main['reason']}."
-    return "not enough evidence", "; ".join(failed["reason"]) + "."
+            return "keep", f"too close to matter (margin {margin:g}): {_reasons([main])}"
+    return "not enough evidence", _reasons(failed)
+
+
+def _reasons(rows: Sequence[Row]) -> str:
+    return "; ".join(row["reason"] for row in rows) + "."
