@@ -1,7 +1,7 @@
 """The first stage of a scheduled retraining: was the champion before the better one after all?
 
 Both versions score the applications since the promotion, which neither has learnt from, and
-`watching` compares what their decisions earn. Each planned look is taken once, at the first
+`watching` compares them, loan by loan. Each planned look is taken once, at the first
 retraining on or after its day, and the looks that were taken are in the log.
 """
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from mlops_helpers.watch_policy import WatchPolicy
 
@@ -20,6 +21,20 @@ def test_looks_before_the_first_outcome_decide_nothing():
     assert (np.diff(z[3:]) < 0).all()
     assert z[-1] > 1.6449  # the last look alone would have the whole 5 %
     assert np.isfinite(WatchPolicy(label_days=0).z).all()
+
+
+@pytest.mark.parametrize(
+    ("bent", "most"), [(1.0, 0.0501), (0.5, 0.05), (2.0, 0.0556), (3.0, 0.0587)]
+)
+def test_applications_that_come_unevenly_change_the_error_little(bent, most):
+    """Early or late: computed from the looks' true correlations, not drawn."""
+    z = np.array(WatchPolicy().z)
+    days = np.arange(1, 7) * 365 / 6
+    known = np.clip((days - 182) / (365 - 182), 0, None)[2:] ** bent
+    together = np.sqrt(np.minimum.outer(known, known) / np.maximum.outer(known, known))
+    error = 1 - stats.multivariate_normal(cov=together, allow_singular=True).cdf(z[2:])
+    assert 0.04 < error < most
+    assert stats.norm.sf(z).sum() < 0.066  # whatever the correlations are
 
 
 @pytest.mark.parametrize(
