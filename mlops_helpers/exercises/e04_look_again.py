@@ -199,7 +199,7 @@ def _groups(answer: Look, log: pd.DataFrame, bad: int, before: int) -> dict[str,
         if isinstance(ids, str | Mapping | pd.DataFrame) or not isinstance(ids, Iterable):
             raise Wrong(f"{group!r} is a {type(ids).__name__}, must be a list of application ids")
         names = list(ids)
-        strange = [name for name in names if name not in known]
+        strange = [name for name in names if not isinstance(name, str) or name not in known]
         if strange:
             raise Wrong(f"{group!r} holds {strange[0]!r}, which is no application id of the log")
         if len(set(names)) < len(names):

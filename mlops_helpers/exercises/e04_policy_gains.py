@@ -201,7 +201,10 @@ def _gains(answer: Gains, profits: pd.DataFrame, base: str = BASE) -> pd.DataFra
     if set(found.index) != expected:
         odd = sorted(map(str, set(found.index) ^ expected))
         raise Wrong(f"the index must be the names of the policies; check {', '.join(odd[:3])}")
-    numbers = found[["gain", "low", "high"]].astype(float)
+    wanted = found[["gain", "low", "high"]]
+    if not all(pd.api.types.is_numeric_dtype(kind) for kind in wanted.dtypes):
+        raise Wrong("gain, low and high must be columns of numbers, one of each")
+    numbers = wanted.astype(float)
     if (numbers["low"] > numbers["high"]).any():
         raise Wrong("some intervals begin above their end")
     return numbers.sort_index()

@@ -190,6 +190,7 @@ PROOFS = (
             "a frame": lambda log, bad, before: live_of(log, bad),
             "other names": lambda log, bad, before: {"approved": [], "declined": []},
             "counts": lambda log, b, o: {k: len(v) for k, v in right(log, b, o).items()},
+            "pairs": lambda log, b, o: {k: [[i] for i in v] for k, v in right(log, b, o).items()},
             "changes the log": in_place,
         },
     ),

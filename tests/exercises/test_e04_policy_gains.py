@@ -176,6 +176,7 @@ PROOFS = (
             "rows of seeds": lambda p, b: differences(p, b),
             "a Series": lambda p, b: student(p, b)["gain"],
             "no policies": lambda p, b: student(p, b).reset_index(drop=True),
+            "texts": lambda p, b: student(p, b).map("{:.1f}".format),
             "changes its input": in_place,
         },
     ),
