@@ -45,7 +45,7 @@ def feed_columns(
     reference: Reference, holdout: pd.DataFrame, window: pd.DataFrame, level: float
 ) -> dict[str, tuple[str, Found]]:
     """The signals of `feed_signals` by name, each with the column in which it shows most."""
-    if window.empty:
+    if window.empty or holdout.empty:
         return {}
     broken = broken_cells(holdout), broken_cells(window)
     unseen = _unseen(reference, holdout, holdout), _unseen(reference, holdout, window)
@@ -96,13 +96,15 @@ def _one_value(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> tup
     """The share of the commonest value of a column, where it has risen most since the holdout."""
     worst, rise, sides = "", -np.inf, None
     for name in FEATURES:
-        then, now = (frame[name].dropna() for frame in (holdout, window))
-        if now.empty or then.empty:
+        now, then = window[name].dropna(), holdout[name]
+        if now.empty or then.isna().all():
             continue
         codes, values = pd.factorize(now)
         counts = np.bincount(codes)
+        if counts.max() / len(now) <= rise:  # not even if the holdout never had it
+            continue
         commonest = min(values[counts == counts.max()])
-        masks = (then == commonest).to_numpy(), (now == commonest).to_numpy()
+        masks = (then.dropna() == commonest).to_numpy(), (now == commonest).to_numpy()
         if masks[1].mean() - masks[0].mean() > rise:
             worst, rise, sides = name, masks[1].mean() - masks[0].mean(), masks
     if sides is None:
