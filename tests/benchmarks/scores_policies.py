@@ -1,0 +1,62 @@
+"""Print what retraining policies earn: python -m tests.benchmarks.scores_policies [seeds].
+
+The policies and what they are made of over the same simulated years, by phase, and by the training
+window. The small versions of these are tests; this one has the seeds that its figures need (about
+half an hour on two cores with 24).
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+
+from mlops_helpers.policies import ABLATIONS, BASELINE, POLICIES
+from mlops_helpers.policy_scores import compare_policies
+from mlops_helpers.training_windows import TrainingWindow
+
+PER_MONTH = 500
+WINDOWS = ("expanding", "sliding", "weighted")
+
+
+def show(title: str, table: pd.DataFrame) -> None:
+    """Print a table under its title, all of it."""
+    print(f"\n{title}", flush=True)
+    print(table.round(1).to_string(), flush=True)
+
+
+def by_phase(monthly: pd.DataFrame) -> pd.DataFrame:
+    """Mean gain against "never" in each phase, with its standard error over the seeds."""
+    wide = monthly.pivot_table(
+        index=["phase", "seed"], columns="policy", values="profit", sort=False
+    )
+    ahead = wide.sub(wide[BASELINE], axis=0).groupby("phase", sort=False)
+    names = monthly["policy"].drop_duplicates()
+    mean, error = ahead.mean()[names], ahead.sem()[names]
+    return (mean.round(1).astype(str) + " ± " + error.round(1).astype(str)).T
+
+
+def main(seeds: int) -> None:
+    """All tables."""
+    found = compare_policies(
+        seeds=seeds, per_month=PER_MONTH, workers=2, policies=(*POLICIES, *ABLATIONS)
+    )
+    title = f"{seeds} seeds, {PER_MONTH} a month, $ an application, 95 % intervals over the seeds"
+    show(title, found.summary.set_index("policy"))
+    print(f"\ngain against {BASELINE!r} by phase, ± standard error", flush=True)
+    print(by_phase(found.monthly).to_string(), flush=True)
+    parts = []
+    for kind in WINDOWS:
+        of_kind = compare_policies(
+            seeds=max(seeds // 3, 2),
+            per_month=PER_MONTH,
+            workers=2,
+            policies=[p for p in POLICIES if p.name in (BASELINE, "monthly", "both, with veto")],
+            window=TrainingWindow(kind),
+        )
+        parts.append(of_kind.summary.assign(window=kind).set_index(["window", "policy"]))
+    show(f"by training window, {max(seeds // 3, 2)} seeds", pd.concat(parts))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 24)
