@@ -5,6 +5,7 @@ Every refusal here is a `RetrainRefused`: what was asked cannot be done, and not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -96,10 +97,12 @@ class Rows:
 def checked_date(as_of: pd.Timestamp | str, *, today: pd.Timestamp | None = None) -> pd.Timestamp:
     """The day as its first moment in UTC; RetrainRefused for what is no date, or not here yet."""
     way_out = "Give a day such as 2024-06-01."
+    if isinstance(as_of, str) and not re.match(r"\d{4}-\d{2}-\d{2}", as_of):
+        raise RetrainRefused(f"as_of == {as_of!r} is no date. {way_out}")  # pandas reads "June"
     try:
         day = pd.Timestamp(as_of)
     except (ValueError, TypeError) as error:
-        raise RetrainRefused(f"as_of == {as_of!r} is no date. {way_out}") from error
+        raise RetrainRefused(f"as_of == {as_of!r} is no date: {error}. {way_out}") from error
     if pd.isna(day):
         raise RetrainRefused(f"as_of == {as_of!r} is no date. {way_out}")
     day = day.tz_localize("UTC") if day.tz is None else day.tz_convert("UTC")
@@ -219,7 +222,7 @@ def _check_labels(
     strange = new[TARGET][~new[TARGET].isin([0, 1])]
     if len(strange):
         raise RetrainRefused(
-            f"{TARGET} == {strange.iloc[0]!r} in {len(strange):,} rows, must be 0 or 1."
+            f"{TARGET} == {strange.iloc[0]} in {len(strange):,} rows, must be 0 or 1."
         )
     if len(new) >= FEWEST and new[TARGET].nunique() < 2:
         raise RetrainRefused(

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.servers import empty_schema, own_schema, postgres_server, require_postgres
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops_helpers.retrain_place import RetrainPlace
 
 SERVERS = ("MLFLOW_TRACKING_URI", "MLOPS_DATABASE_URL")
 
@@ -65,3 +71,23 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     url = request.getfixturevalue("postgres_url")
     empty_schema(url)
     return url
+
+
+@pytest.fixture(scope="session")
+def lender() -> pd.DataFrame:
+    """Return the loans of the small lender that is retrained (`tests.retrain_world`)."""
+    from tests.retrain_world import loans
+
+    return loans()
+
+
+@pytest.fixture(scope="session")
+def poor_lender(lender: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> RetrainPlace:
+    """Return its stores, to be copied: a champion that has learnt nothing serves."""
+    from mlops_helpers import registry
+    from tests.contending import easy_gate
+    from tests.retrain_world import make_place
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "standard_checks", easy_gate)
+        return make_place(tmp_path_factory.mktemp("lender") / "it", lender)

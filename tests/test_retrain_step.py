@@ -1,0 +1,116 @@
+"""One scheduled retraining: every outcome, once for each day, and what no retraining may do."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlops_helpers.registry import Registry
+from mlops_helpers.retrain_inputs import RetrainRefused
+from mlops_helpers.retrain_place import AtWork, one_at_a_time
+from tests.retrain_world import (
+    DAY,
+    LAZY,
+    contents,
+    copy_place,
+    day,
+    go,
+    runs_by_version,
+)
+
+
+@pytest.fixture(scope="module")
+def whole(poor_lender, lender, tmp_path_factory):
+    """What comes of it undisturbed, with the gate's own checks, and the place it leaves."""
+    place = copy_place(poor_lender, tmp_path_factory.mktemp("whole") / "it")
+    return go(place, lender), place
+
+
+@pytest.fixture
+def place(poor_lender, tmp_path):
+    """A place of its own for each test."""
+    return copy_place(poor_lender, tmp_path / "it")
+
+
+def test_a_better_challenger_is_promoted(whole):
+    """All five stages are done, the poor champion is the way back, the run says why it is there."""
+    result, place = whole
+    assert (result.outcome, result.exit_code, result.champion) == ("promoted", 0, 2)
+    assert result.stages["stage"].tolist() == ["watch", "check", "train", "judge", "promote"]
+    assert set(result.stages["status"]) == {"done"}
+    assert (result.stages["seconds"] >= 0).all()
+    registry = Registry(place.tracking_uri)
+    assert registry._versions.aliases() == {"champion": 2, "previous": 1}
+    tags = runs_by_version(place)[2].data.tags
+    assert tags["parent_version"] == "1"
+    assert tags["as_of"] == DAY
+    assert tags["window"] == "expanding"
+    assert tags["trigger"] == "age of the model in days"
+    assert tags["decision"].startswith("Retrain: age of the model in days")
+    when = registry.history().set_index("event")["when"]
+    assert when["challenger"] == day(DAY)
+
+
+def test_a_second_call_tells_the_same_and_does_nothing(whole, lender):
+    """Not a byte of either store changes."""
+    result, place = whole
+    before = contents(place)
+    again = go(place, lender)
+    assert again.repeated
+    assert not result.repeated
+    assert (again.outcome, again.sentence) == (result.outcome, result.sentence)
+    assert again.details == result.details
+    assert contents(place) == before
+
+
+def test_without_a_reason_nothing_is_trained(place, lender):
+    """Kept, exit code 3; the stages that were not needed say so."""
+    result = go(place, lender, policy=LAZY)
+    assert (result.outcome, result.exit_code, result.champion) == ("kept", 3, 1)
+    assert result.sentence == "Do not retrain: no trigger fired."
+    assert result.stages["status"].tolist() == ["done", "done", *["skipped"] * 3]
+    assert Registry(place.tracking_uri).status()["version"].tolist() == [1]
+
+
+def test_a_broken_feed_forbids_it(place, lender):
+    """Debt ratios in per cent for three months: vetoed, exit code 4, the column is named."""
+    broken = lender.assign(
+        debt_to_income_ratio=lender["debt_to_income_ratio"].where(
+            lender["applied_at"] < day("2023-01-01"), lender["debt_to_income_ratio"] * 100
+        )
+    )
+    result = go(place, broken)
+    assert (result.outcome, result.exit_code, result.champion) == ("vetoed", 4, 1)
+    assert "debt_to_income_ratio" in result.sentence
+    assert Registry(place.tracking_uri).status()["version"].tolist() == [1]
+
+
+def test_an_equal_challenger_is_not_promoted(whole, lender):
+    """A month later there is little to win: it is trained and tracked, and the champion stays."""
+    _, place = whole
+    result = go(place, lender, as_of="2023-05-01")
+    assert (result.outcome, result.exit_code, result.champion) == ("kept", 3, 2)
+    assert "worth the change" in result.details["promote"]["refused_by"]
+    registry = Registry(place.tracking_uri)
+    assert registry._versions.aliases() == {"champion": 2, "previous": 1, "challenger": 3}
+
+
+def test_an_earlier_day_than_one_that_is_over_is_refused(whole, lender):
+    """The champion of now was chosen with what was known later."""
+    _, place = whole
+    before = contents(place)
+    with pytest.raises(
+        RetrainRefused, match=r"2023-03-01 lies before 2023-0[45]-01, which is over"
+    ):
+        go(place, lender, as_of="2023-03-01")
+    assert contents(place) == before
+
+
+def test_the_second_of_two_leaves(place, lender):
+    """While one is at work the other is told so and changes nothing."""
+    before = contents(place)
+    with (
+        one_at_a_time(place, what="as of today", now=day(DAY)),
+        pytest.raises(AtWork, match=r"process .* as of today, since 2023-04-01"),
+    ):
+        go(place, lender)
+    assert contents(place) == before
