@@ -1,4 +1,4 @@
-"""Policies compared: the same figures for any number of workers, and the order that must come out."""
+"""Policies compared: the same figures for any number of workers, in the order that must be."""
 
 from __future__ import annotations
 
