@@ -15,10 +15,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlops_helpers.business import CostModel, Interval, profit_interval
-from mlops_helpers.model_files import ModelFileError
-from mlops_helpers.scoring import PREDICTION_COLUMNS, prediction_id, score
+from mlops_helpers.scoring import prediction_id, score
 from mlops_helpers.tables import SHADOW
-from mlops_helpers.versions import RegistryError
 
 if TYPE_CHECKING:
     from mlops_helpers.predictions import PredictionLog
@@ -54,8 +52,8 @@ def score_both(
     """Score applications with the champion, and with `previous` in its shadow; log both if asked.
 
     Arguments as in `scoring.score`; `latency_ms` is the champion's. The shadow disturbs no answer:
-    live predictions are logged before it is loaded, and if the version cannot be loaded or its
-    scores are no probabilities, `fault` says so. Repeating it stores nothing twice. Raises what
+    live predictions are logged before it is loaded, and if it cannot be loaded, or what it says be
+    stored, `fault` says why. Repeating it stores nothing twice. Raises what
     `Registry.load` and `scoring.score` raise for the champion.
     """
     champion = registry.load("champion")
@@ -69,25 +67,37 @@ def score_both(
     )
     if log is not None:
         log.append(live)
-    nobody = live.iloc[:0]
-    if registry.version_of("previous") is None:
-        return Scored(live, nobody)
     try:
-        before = registry.load("previous")
-        shadow = score(
-            before.pipeline,
-            applications,
-            model_version=before.version,
-            variant=SHADOW,
-            **common,
-        )
-    except (RegistryError, ModelFileError, ValueError) as error:
-        return Scored(live, nobody, f"{type(error).__name__}: {error}")
-    ids = [prediction_id(a, before.version, _IDS) for a in shadow["application_id"]]
-    shadow["prediction_id"] = pd.Series(ids, index=shadow.index, dtype="str")
-    if log is not None:
-        log.append(shadow)
-    return Scored(live, shadow[list(PREDICTION_COLUMNS)])
+        shadow = _shadow(registry, champion.version, applications, **common)
+        if log is not None and shadow is not None:
+            log.append(shadow)
+    except Exception as error:  # noqa: BLE001 - told as a fault: the champion has answered
+        return Scored(live, live.iloc[:0], f"{type(error).__name__}: {error}")
+    return Scored(live, live.iloc[:0] if shadow is None else shadow)
+
+
+def _shadow(
+    registry: Registry,
+    champion: int,
+    applications: pd.DataFrame,
+    *,
+    cutoff: float,
+    scored_at: pd.Timestamp | pd.Series | None,
+) -> pd.DataFrame | None:
+    """What `previous` says; None if there is none, or if it was the champion a moment ago."""
+    version = registry.version_of("previous")
+    if version in (None, champion):
+        return None
+    rows = score(
+        registry.load(version).pipeline,
+        applications,
+        model_version=version,
+        cutoff=cutoff,
+        scored_at=scored_at,
+        variant=SHADOW,
+    )
+    ids = [prediction_id(a, version, _IDS) for a in rows["application_id"]]
+    return rows.assign(prediction_id=pd.Series(ids, index=rows.index, dtype="str"))
 
 
 def watched(

@@ -141,7 +141,7 @@ def test_a_shadow_that_fails_disturbs_no_answer(record, file_log, year, monkeypa
     load = registry.load
 
     def broken(which="champion"):
-        if which == "previous":
+        if which == registry.version_of("previous"):
             raise ValueError("its file is gone")
         return load(which)
 
@@ -150,6 +150,19 @@ def test_a_shadow_that_fails_disturbs_no_answer(record, file_log, year, monkeypa
     assert found.fault == "ValueError: its file is gone"
     assert found.shadow.empty
     assert file_log.window()["prediction_id"].tolist() == found.live["prediction_id"].tolist()
+
+
+def test_a_promotion_in_the_middle_makes_nobody_their_own_shadow(
+    record, file_log, year, monkeypatch
+):
+    """The champion that has just answered is `previous` a moment later: it is not scored twice."""
+    registry = promoted(record, "cautious", "logistic")
+    load = registry.load
+    monkeypatch.setattr(registry, "load", lambda which="champion": load("previous"))
+    found = score_both(registry, year.head(10), cutoff=CUTOFF, log=file_log)
+    assert found.shadow.empty
+    assert found.fault == ""
+    assert len(file_log.window()) == 10
 
 
 def test_what_is_in_the_shadow_is_no_traffic(record, log, year):
