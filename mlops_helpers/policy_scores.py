@@ -143,8 +143,11 @@ def _all(
             return
         # spawn: a kernel has threads, and a fork of one may hold a lock for ever.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(seeds)), mp_context=context) as pool:
+        pool = ProcessPoolExecutor(min(workers, len(seeds)), mp_context=context)
+        try:
             waiting = {pool.submit(job, seed): seed for seed in seeds}
             for done in as_completed(waiting):
                 yield waiting[done], done.result()
                 bar.update()
+        finally:  # an interrupt or a failed seed leaves nothing behind that still computes
+            pool.shutdown(cancel_futures=True)
