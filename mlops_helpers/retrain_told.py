@@ -81,7 +81,7 @@ def _stages(stages: pd.DataFrame) -> list[str]:
     for row in stages.itertuples():
         took = "" if pd.isna(row.seconds) else f"  {row.seconds:7.2f} s"
         again = f"  (attempt {row.attempts})" if row.attempts > 1 else ""
-        lines.append(f"  {row.stage:<8} {row.status:<8}{took}{again}")
+        lines.append(f"  {row.stage:<8} {row.status:<8}{took}{again}".rstrip())
     return lines
 
 

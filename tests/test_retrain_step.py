@@ -98,9 +98,7 @@ def test_an_earlier_day_than_one_that_is_over_is_refused(whole, lender):
     """The champion of now was chosen with what was known later."""
     _, place = whole
     before = contents(place)
-    with pytest.raises(
-        RetrainRefused, match=r"2023-03-01 lies before 2023-0[45]-01, which is over"
-    ):
+    with pytest.raises(RetrainRefused, match=r"2023-03-01 lies before .*, which is over"):
         go(place, lender, as_of="2023-03-01")
     assert contents(place) == before
 

@@ -1,0 +1,95 @@
+"""The command `retrain`: an exit code for each end, one sentence for what goes wrong."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import pytest
+from click.testing import CliRunner
+
+from mlops_helpers import __main__ as command_line
+from mlops_helpers import retrain_command
+from mlops_helpers.registry import Registry, StoreError
+from mlops_helpers.retrain_place import one_at_a_time
+from mlops_helpers.retrain_step import EXIT_CODES
+from tests.retrain_world import DAY, copy_place, day
+
+
+@dataclass(frozen=True)
+class Loans:
+    """What `load_stream` gives, as far as the command looks."""
+
+    frame: object
+    simulated: bool = True
+
+
+@pytest.fixture
+def place(lender, poor_lender, tmp_path, monkeypatch):
+    """The small lender in place of the course's, with its loans."""
+    found = copy_place(poor_lender, tmp_path / "it")
+    monkeypatch.setenv("MLOPS_ROOT", str(tmp_path))
+    monkeypatch.setattr(retrain_command, "open_place", lambda **_: found)
+    monkeypatch.setattr(retrain_command, "load_stream", lambda *_, **__: Loans(lender))
+    return found
+
+
+def _call(*arguments: str):
+    return CliRunner().invoke(command_line.main, ["retrain", *arguments])
+
+
+def test_the_summary_is_printed_and_the_code_says_how_it_ended(place):
+    """Kept for want of a thousand new rows or promoted: the word and the code agree, twice."""
+    first = _call("--as-of", DAY)
+    word = first.stdout.split("\n")[0].removeprefix(f"credit-risk {DAY}: ")
+    assert first.exit_code == EXIT_CODES[word]
+    assert f"version {Registry(place.tracking_uri).load('champion').version} serves" in first.stdout
+    second = _call("--as-of", DAY)
+    assert second.exit_code == first.exit_code
+    assert "nothing was done now" in second.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--as-of", "June"], "as_of == 'June' is no date"),
+        (["--as-of", "2022-03-01"], "lies before the champion's training"),
+        (["--as-of", "2031-03-01"], "hold no application"),
+        (["--as-of", DAY, "--data", "nope.csv"], "'nope.csv': no such file"),
+        (["--as-of", DAY, "--window", "round"], "'round' is not one of"),
+        ([], "Missing option '--as-of'"),
+    ],
+)
+@pytest.mark.usefixtures("place")
+def test_what_cannot_be_asked_exits_2(arguments, message):
+    """One message, no traceback."""
+    done = _call(*arguments)
+    assert done.exit_code == 2
+    assert message in done.output
+    assert "Traceback" not in done.output
+
+
+def test_while_another_is_at_work_it_exits_5(place):
+    """Who and since when."""
+    with one_at_a_time(place, what="as of 2023-03-01", now=day(DAY)):
+        done = _call("--as-of", DAY)
+    assert done.exit_code == 5
+    assert f"process {os.getpid()} on" in done.stderr
+    assert "as of 2023-03-01, since 2023-04-01" in done.stderr
+
+
+@pytest.mark.parametrize("error", [StoreError("the store is away."), OSError(28, "No space left")])
+def test_what_fails_on_the_way_exits_1(place, monkeypatch, error):
+    """One sentence; the champion serves, and the next call ends what was begun."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlops_helpers.retrain_stages.decide", fails)
+        done = _call("--as-of", DAY)
+    assert done.exit_code == 1
+    assert f"The retraining as of {DAY} failed: {error}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert Registry(place.tracking_uri).load("champion").version == 1
+    assert _call("--as-of", DAY).exit_code in EXIT_CODES.values()
