@@ -3,6 +3,8 @@
 The notebooks each start from a copy of the phase before and leave the rest alone; a scheduler needs
 one state that stays. It lies in ``outputs/state/<key>/standing/``: a copy of the databases of the
 finished phase 03, made at the first call and never again. Delete the folder to start over.
+A lender's file grows from month to month, while the key stands for its content: so a pointer,
+``outputs/state/<mark>.standing``, says for each path which state was begun with it.
 With ``MLFLOW_TRACKING_URI`` and ``MLOPS_DATABASE_URL`` set, those servers are that state.
 
 One retraining at a time: the operating system frees the lock of a process that ended, however it
@@ -11,6 +13,7 @@ ended. It excludes the processes of one machine (see `locking`), not two machine
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -79,7 +82,7 @@ def open_place(
     found, the phases fail, the copy fails, or a part of the standing state is gone.
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    state = state_folder(applications, seed, outputs)
+    state, pointer = _state(applications, seed, outputs)
     servers = {
         TRACKING_FILE: external("MLFLOW_TRACKING_URI"),
         DATABASE_FILE: external("MLOPS_DATABASE_URL"),
@@ -90,6 +93,7 @@ def open_place(
         parameters = {"applications": find_applications(applications), "seed": seed}
         make_finished(PHASE, state, parameters, outputs)
         _copy(state, folder, ours)
+        write_atomically(pointer, state.name)
     if gone := [name for name in ours if not (folder / name).is_file()]:
         raise WorkspaceError(
             f"the standing state {folder} lacks {', '.join(gone)}. Put it back from a copy, or "
@@ -123,6 +127,20 @@ def one_at_a_time(place: RetrainPlace, *, what: str, now: datetime) -> Iterator[
     finally:
         about.unlink(missing_ok=True)
         lock.release()
+
+
+def _state(applications: str, seed: int, outputs: str | Path) -> tuple[Path, Path]:
+    """The folder of the state that was begun with this path, and the pointer that says so."""
+    state = state_folder(applications, seed, outputs)
+    parts = [find_applications(applications), str(seed)]
+    parts += [external(name) or "" for name in ("MLFLOW_TRACKING_URI", "MLOPS_DATABASE_URL")]
+    mark = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+    pointer = state.with_name(f"{mark}.{STANDING}")
+    if pointer.is_file():
+        begun = state.with_name(pointer.read_text(encoding="utf-8").strip())
+        if (begun / STANDING).is_dir():
+            return begun, pointer
+    return state, pointer
 
 
 def _told(about: Path) -> str:

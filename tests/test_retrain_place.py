@@ -66,6 +66,19 @@ def test_the_first_call_copies_phase_03_and_later_ones_go_on(root):
 
 
 @pytest.mark.usefixtures("only_the_log")
+def test_a_file_that_grew_goes_on_in_its_state(root):
+    """New loans at the same path are the same lender's; another path has a state of its own."""
+    mine, theirs = root / "mine.csv", root / "theirs.csv"
+    for path in (mine, theirs):
+        path.write_text("the loans of June")
+    first = open_place(applications=str(mine))
+    mine.write_text("the loans of June and July")
+    assert open_place(applications=str(mine)) == first
+    theirs.write_text("the loans of somebody else")
+    assert open_place(applications=str(theirs)) != first
+
+
+@pytest.mark.usefixtures("only_the_log")
 def test_a_state_that_lost_a_file_is_refused(root):
     """Not made anew without a word: somebody's history would be gone."""
     open_place()
