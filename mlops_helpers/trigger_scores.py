@@ -3,6 +3,29 @@
 Each repetition is a life of its own: training rows, a model and a holdout of quiet times, and for
 each world of `worlds` recent applications and labelled ones. In quiet times any trigger is a false
 alarm and a veto locks out a lender whose feed is whole.
+
+Measured with the default policy and sizes of `decisions`, 40 repetitions (quiet: 200), in per cent:
+
+====================  =======  ======  =========  ======================================
+world                 retrain  vetoed  no reason  what fired
+====================  =======  ======  =========  ======================================
+quiet                       5       0         94  AUC drop 3, calibration gap 2
+recession                 100       0          0  drift 100, though P(default | x) stays
+policy change              98       0          2  AUC drop 92, calibration gap 28
+defaults doubled          100       0          0  calibration gap 100
+everybody riskier         100       0          0  calibration gap 100
+recession and policy       98       2          0  drift 100, AUC drop 65
+the safest apply          100       0          0  expected drop 100, drift 95, AUC drop 92
+broken feed                 0     100          0  veto (drift 15)
+5 % in per cent             0     100          0  veto (drift 15)
+income by the month         0     100          0  veto (calibration gap 100)
+2 % missing                 0      98          2  veto
+homes swapped              48       0         52  no veto: another code passes for other people
+====================  =======  ======  =========  ======================================
+
+The interval of the 5 % of quiet times is 3 % to 9 %, that of vetoes in them 0.1 % to 3 %; of 0 or
+100 % of 40 it reaches 9 % further in. A trigger that fires is not a training that pays: in the
+recession and where the safest apply the model is as right as it was.
 """
 
 from __future__ import annotations
