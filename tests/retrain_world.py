@@ -73,19 +73,19 @@ def shuffled(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(default=rows["default"].to_numpy()[order])
 
 
-def make_place(folder: Path, frame: pd.DataFrame, *, better_before: bool = False) -> RetrainPlace:
+def make_place(
+    folder: Path, frame: pd.DataFrame, *, better_before: bool = False, servers: tuple[str, ...] = ()
+) -> RetrainPlace:
     """A store whose champion has learnt nothing, from the loans of four months; an empty log.
 
     With `better_before` it serves since July 2022, and before it one did that learnt from the same
-    loans with their own outcomes. The gate must have been made easy.
+    loans with their own outcomes. `servers` are the addresses of MLflow and of the log, files in
+    `folder` without. The gate must have been made easy.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    place = RetrainPlace(
-        f"sqlite:///{folder / 'mlflow.db'}",
-        f"sqlite:///{folder / 'course.db'}",
-        (folder / "artifacts").as_uri(),
-        folder,
-    )
+    files = (f"sqlite:///{folder / 'mlflow.db'}", f"sqlite:///{folder / 'course.db'}")
+    artifacts = None if servers else (folder / "artifacts").as_uri()
+    place = RetrainPlace(*(servers or files), artifacts, folder)
     learnt = between(frame, day("2022-01-01"), day("2022-05-01"))
     holdout = between(frame, day("2022-05-01"), day("2022-07-01"))
     if better_before:
