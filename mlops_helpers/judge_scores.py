@@ -3,6 +3,27 @@
 Two scores are the true logit of a loan, each with noise of its own; less noise ranks better. Their
 AUCs are known by integration (see `TwoScores`), so the gain of the challenger is what it is said to
 be, and both state the probability of default given their score: what they say is right.
+
+Share promoted, in per cent, of 1,000 draws each (`repeats=1000, seed=5`; the champion's AUC is
+0.72, 15 % default):
+
+=====  ====  ====  ====  ====  ====  ====  ====  ====
+rows   the judge               higher AUC
+-----  ----------------------  ----------------------
+gain      0  0.01  0.02  0.03     0  0.01  0.02  0.03
+=====  ====  ====  ====  ====  ====  ====  ====  ====
+500     1.1   2.5   4.1   8.0  50.6  63.4  76.5  86.5
+1,000   0.9   3.3   8.8  21.6  50.7  67.3  83.5  94.6
+2,000   2.3   6.5  19.8  45.2  48.0  76.5  92.4  98.2
+4,000   1.7  11.6  42.7  81.6  48.5  84.1  97.7   100
+=====  ====  ====  ====  ====  ====  ====  ====  ====
+
+The 95 % limits of 2.3 % are 1.5 and 3.4, those of 50.6 % are 47.5 and 53.7. What several checks
+together cost: of 200 draws of 2,000 rows with a gain of 0.03 the AUC alone is surely better in 62 %
+and the judge promotes 46 %, because the profit is not surely within its margin; with 4,000 rows it
+is 91 % and 80 %. Of 150 refits (`refit_rates(pairs=150, seed=6)`: the same recipe, other rows) the
+judge promotes 2.0 % [0.7, 5.7], none of them with a lower true AUC; the higher AUC promotes 47 %
+[40, 55], and in 15 % of the pairs the worse one.
 """
 
 from __future__ import annotations
