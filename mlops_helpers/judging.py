@@ -107,7 +107,9 @@ def judge(
 
     `groups`: columns that divide the applicants, one row for each loan, in the order of the others.
     Declined applications earn nothing; the cut-off defaults to break-even. With equal models the
-    chance of *promote* is at most (1 - confidence) / 2, unless `primary` is None.
+    chance of *promote* is about (1 - confidence) / 2 at most; with `primary=None` that is the
+    chance for a model that is worse by just a margin. All checks must pass, which costs power: with
+    few rows the profit is seldom surely within its margin (see `judge_scores`).
     """
     if primary is not None and primary not in get_args(Metric):
         known = ", ".join(get_args(Metric))
