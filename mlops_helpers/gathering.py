@@ -29,7 +29,11 @@ from mlops_helpers.threads import one_thread
 __all__ = ["SEVERE", "gather", "shares_of_importance"]
 
 SEVERE = ("medium", "high")
-"""Severities that count as drifted by effect."""
+"""Severities that count as drifted by effect; "low" is what one looks at next time.
+
+At the default limit of 0.3 counting "low" as well would hardly matter (0 of 60 quiet times either
+way, 5 of 60 with debts 0.3 standard deviations higher either way): one feature seldom carries 0.3.
+"""
 DAY = pd.Timedelta(days=1)
 
 
@@ -58,6 +62,8 @@ def gather(
     holdout, recent or labelled have a column "probability", it must be what `model` says of these
     rows, and they are not scored again.
 
+    All rows are to be those known at `as_of`; among young ones only the early outcomes are, which
+    are mostly defaults, so `labelled` must leave them out as `training_windows.choose_rows` does.
     Rows that break the contract are no evidence about the model: they are left out of both AUC
     drops and the gap. They are evidence about the feed. Raises ValueError where `train` or
     `holdout` are not of the course's schema, and for times without a zone.
