@@ -10,7 +10,7 @@ from mlops_helpers.contracts import ContractError
 from mlops_helpers.data import load_stream
 from mlops_helpers.log_store import LogError
 from mlops_helpers.model_files import ModelFileError
-from mlops_helpers.places import WorkspaceError, find_applications, outputs_folder
+from mlops_helpers.places import WorkspaceError, check_seed, find_applications, outputs_folder
 from mlops_helpers.registry import RegistryError
 from mlops_helpers.report import renew_retrainings
 from mlops_helpers.retrain_inputs import RetrainRefused, checked_date
@@ -32,6 +32,7 @@ def run_retraining(as_of: str, *, data: str, seed: int, outputs: str, window: st
     """
     now = pd.Timestamp.now(tz="UTC")
     try:
+        check_seed(seed)
         applications = find_applications(data)
         stream = load_stream(applications, seed=seed)
         today = None if stream.simulated else now

@@ -13,9 +13,10 @@ from typing import Any
 
 import pandas as pd
 
+from mlops_helpers.contracts import OUTCOME
 from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.provenance import content_digest
-from mlops_helpers.registry import Registry, RegistryError, StoreError
+from mlops_helpers.registry import Registry, RegistryError, StoreError, UnknownModelError
 from mlops_helpers.retrain_inputs import Learnt, Order, RetrainRefused, Rows, look
 from mlops_helpers.retrain_record import STAGES, Done, Record
 from mlops_helpers.retrain_stages import Work, end_lost_runs, plain, run_tags
@@ -171,7 +172,13 @@ def _learnt(registry: Registry, version: int) -> Learnt:
             f"the history does not say when version {version} was registered. Promote a version "
             "that Registry.register made."
         )
-    return Learnt.read(version, run_tags(registry, version), mine["when"].iloc[-1])
+    try:
+        tags = run_tags(registry, version)
+    except UnknownModelError as error:
+        raise RetrainRefused(
+            f"the run of the champion, version {version}, is gone: {error}"
+        ) from error
+    return Learnt.read(version, tags, mine["when"].iloc[-1])
 
 
 def _last_training(learnt: Learnt, others: pd.DataFrame) -> pd.Timestamp:
@@ -190,7 +197,7 @@ def _settings(order: Order, champion: int) -> dict[str, Any]:
         "seed": order.seed,
         "window": asdict(order.window),
         "policy": asdict(order.policy),
-        "rows": content_digest(then.assign(default=then["default"].where(known))),
+        "rows": content_digest(then.assign(**{c: then[c].where(known) for c in OUTCOME})),
     }
     return dict(json.loads(json.dumps(asked)))
 

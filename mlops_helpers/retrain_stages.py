@@ -29,6 +29,7 @@ from mlops_helpers.shadowing import decided_meanwhile
 from mlops_helpers.store_errors import explained
 from mlops_helpers.threads import one_thread
 from mlops_helpers.tracking import train_and_log
+from mlops_helpers.versions import Versions
 
 __all__ = ["BY", "STEP_TAG", "Work", "end_lost_runs", "run_tags"]
 
@@ -72,23 +73,24 @@ class Work:
         run_id = self._trained_before(champion, digest)
         if run_id is None:
             name = model.name.partition(NAMED)[0] + f"{NAMED}{order.day}"
-            run_id = train_and_log(
-                Candidate(name, clone(model.pipeline[-1])),
-                chosen.split,
-                weights=chosen.weights,
-                tracking_uri=self.place.tracking_uri,
-                artifact_location=self.place.artifact_location,
-                seed=order.seed,
-                costs=order.costs,
-                tags={
-                    STEP_TAG: self.key,
-                    "as_of": order.day,
-                    "trigger": trigger,
-                    "decision": decision,
-                    "parent_version": str(champion),
-                    "window": order.window.kind,
-                },
-            ).run_id
+            with explained(self.place.tracking_uri):  # also what it cannot say of a run that failed
+                run_id = train_and_log(
+                    Candidate(name, clone(model.pipeline[-1])),
+                    chosen.split,
+                    weights=chosen.weights,
+                    tracking_uri=self.place.tracking_uri,
+                    artifact_location=self.place.artifact_location,
+                    seed=order.seed,
+                    costs=order.costs,
+                    tags={
+                        STEP_TAG: self.key,
+                        "as_of": order.day,
+                        "trigger": trigger,
+                        "decision": decision,
+                        "parent_version": str(champion),
+                        "window": order.window.kind,
+                    },
+                ).run_id
         version = self.registry.register(run_id, when=order.as_of)
         self.registry.challenge(version, reason=decision[:2000], by=BY, when=order.as_of)
         learnt, judged = len(chosen.split.train), len(chosen.split.holdout)
@@ -191,10 +193,9 @@ def end_lost_runs(tracking_uri: str, key: str) -> list[str]:
 
 
 def run_tags(registry: Registry, version: int) -> dict[str, str]:
-    """The tags of the run that a version was made from."""
-    run_id = registry.load(version).run_id
-    with explained(registry.tracking_uri):
-        return dict(connect(registry.tracking_uri).get_run(run_id).data.tags)
+    """The tags of the run that a version was made from; UnknownModelError if it was deleted."""
+    versions = Versions(registry.tracking_uri, registry.name)
+    return dict(versions.run(registry.load(version).run_id).data.tags)
 
 
 def plain(table: pd.DataFrame) -> list[dict[str, object]]:

@@ -95,13 +95,14 @@ def retrain(
         PredictionLog(place.database_url) as log,
     ):
         record = Record(log, key, clock=now, folder=place.folder)
+        registry = Registry(place.tracking_uri, place.name)
         if record.over:
-            return _result(record, repeated=True)
+            return _result(record, registry, repeated=True)
         steps = log.steps()
         _refuse_earlier(order, place.name, steps)
-        work = Work(key, place, Registry(place.tracking_uri, place.name), log, order)
+        work = Work(key, place, registry, log, order)
         go_on(work, record, steps, now)
-        return _result(record, repeated=False)
+        return _result(record, registry, repeated=False)
 
 
 def _refuse_earlier(order: Order, name: str, steps: pd.DataFrame) -> None:
@@ -114,14 +115,15 @@ def _refuse_earlier(order: Order, name: str, steps: pd.DataFrame) -> None:
         )
 
 
-def _result(record: Record, *, repeated: bool) -> Result:
+def _result(record: Record, registry: Registry, *, repeated: bool) -> Result:
     details = {stage: found.result for stage in STAGES if (found := record.done(stage))}
     last = record.had(STAGES[-1])
     return Result(
         key=record.key,
         outcome=last.result["outcome"],
         sentence=last.told,
-        champion=int(last.result["champion"]),
+        # after a call that does nothing it may be another: somebody may have changed it since
+        champion=registry.version_of("champion") or int(last.result["champion"]),
         stages=record.table,
         details=details,
         repeated=repeated,

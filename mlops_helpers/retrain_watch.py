@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mlops_helpers.contracts import TARGET
+from mlops_helpers.quarantine import broken_rows
 from mlops_helpers.registry import Registry
 from mlops_helpers.retrain_inputs import Order
 from mlops_helpers.threads import one_thread
@@ -75,6 +76,7 @@ def _verdict(
 ) -> WatchVerdict:
     frame = order.frame
     seen = frame[(frame["applied_at"] >= since) & (frame["applied_at"] < order.as_of)]
+    seen = seen[~broken_rows(seen)]  # what was typed wrong says nothing about a model
     due = seen["applied_at"] <= order.as_of - pd.Timedelta(days=policy.label_days)
     outcome = seen[TARGET].where(due & (seen["outcome_at"] <= order.as_of))
     with one_thread():

@@ -55,6 +55,7 @@ def test_the_summary_is_printed_and_the_code_says_how_it_ended(place):
         (["--as-of", "June"], "as_of == 'June' is no date"),
         (["--as-of", "2022-03-01"], "lies before the champion's training"),
         (["--as-of", "2031-03-01"], "hold no application"),
+        (["--as-of", DAY, "--seed", "-1"], "seed == -1, must be a whole number"),
         (["--as-of", DAY, "--data", "nope.csv"], "'nope.csv': no such file"),
         (["--as-of", DAY, "--window", "round"], "'round' is not one of"),
         ([], "Missing option '--as-of'"),
