@@ -16,9 +16,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import secrets
 import shutil
-import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,7 +121,7 @@ def one_at_a_time(place: RetrainPlace, *, what: str, now: datetime) -> Iterator[
             "here; call again when it has ended."
         ) from error
     try:
-        told = {"pid": os.getpid(), "host": socket.gethostname(), "what": what}
+        told = {"pid": os.getpid(), "host": platform.node(), "what": what}
         write_atomically(about, json.dumps(told | {"since": f"{now:%Y-%m-%d %H:%M:%S %Z}"}))
         yield
     finally:
