@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from mlops_helpers import registry as registry_module
@@ -92,3 +94,15 @@ def test_killed_before_any_write(outcome, at, templates, undisturbed, frame, kil
     assert "RUNNING" not in {run.info.status for run in runs}
     with PredictionLog(place.database_url) as log:
         assert set(log.steps()["status"]) <= {"done", "skipped"}
+
+
+def test_two_processes_at_once(templates, kill, tmp_path):
+    """One works; the other leaves without a write. Promoted once, one new version."""
+    place = copy_place(templates["promoted"], tmp_path / "it")
+    with killer() as second, ThreadPoolExecutor() as pool:
+        calls = [pool.submit(start, place, 0) for start in (kill, second)]
+        writes = sorted(call.result() for call in calls)
+    assert writes == [0, WRITES["promoted"]]
+    registry = Registry(place.tracking_uri)
+    assert (registry.history()["event"] == "promoted").sum() == 2
+    assert registry.status()["version"].tolist() == [1, 2]
