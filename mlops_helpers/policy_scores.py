@@ -58,7 +58,7 @@ def compare_policies(
     """Let each policy live through the years of each seed and compare what they earned.
 
     `seeds`: how many (0, 1, …), or which. `workers`: processes, each with one thread; 1 works in
-    this one. `policies` must hold "never", which the others are compared with. Progress is a bar on
+    this one. A script must call it under `if __name__ == "__main__":`, a notebook need not. `policies` must hold "never", which the others are compared with. Progress is a bar on
     stderr, none if `progress` is false or MLOPS_QUIET is set. Raises ValueError for no seeds,
     repeated seeds, fewer than one worker and policies without "never".
     """

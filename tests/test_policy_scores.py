@@ -111,8 +111,8 @@ def test_progress_is_told_on_stderr_only(capfd):
     assert ("simulated years" in told.err) == (not os.environ.get("MLOPS_QUIET"))
 
 
-def test_a_pool_works_where_code_comes_from_a_pipe():
-    """Workers need no importable main module: a kernel's, or a script from stdin, will do."""
+def test_a_pool_works_where_there_is_no_main_file():
+    """Workers need no file of the main module: a kernel has none, and `python -c` has none."""
     code = (
         "from sklearn.linear_model import LogisticRegression\n"
         "from mlops_helpers.policies import POLICIES\n"
@@ -121,5 +121,6 @@ def test_a_pool_works_where_code_comes_from_a_pipe():
         "    estimator=LogisticRegression(max_iter=500), progress=False)\n"
         "print(len(found.monthly))\n"
     )
-    done = subprocess.run([sys.executable], input=code, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(2 * 36 * 4)
