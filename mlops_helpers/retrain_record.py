@@ -157,5 +157,9 @@ class Record:
         row |= {"told": came_to.told, "result": came_to.result}
         self._log.save_step(row)
         self._rows[stage] = row
+        self.publish()
+
+    def publish(self) -> None:
+        """Write the file that the report reads, also if a killed call could not any more."""
         if self._folder is not None:
             retrainings.write(self._folder, self._log.steps())

@@ -97,6 +97,7 @@ def retrain(
         record = Record(log, key, clock=now, folder=place.folder)
         registry = Registry(place.tracking_uri, place.name)
         if record.over:
+            record.publish()
             return _result(record, registry, repeated=True)
         steps = log.steps()
         _refuse_earlier(order, place.name, steps)
