@@ -17,6 +17,7 @@ def test_gains_are_drawn_with_their_intervals_the_best_on_top():
     faces = [bar.lines[0].get_markerfacecolor() for bar in ax.containers]
     assert [face == "white" for face in faces] == [True, False, False, False]
     assert "4.2 trainings, worst month $12" in texts(ax)
+    assert "hindsight, worst month $40" in texts(ax)
     more = plots.policy_gains(POLICIES.assign(profit=200.0, low=190.0, high=210.0))
     assert texts(more) == texts(ax), "limits of the profit are not those of the gain"
 

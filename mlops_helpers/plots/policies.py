@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -155,9 +155,10 @@ def policy_paths(
     )
 
 
-def _beside(row: dict[str, float]) -> str:
-    """What stands beside a policy: its trainings, and its worst month."""
-    return f"{row['trainings']:.3g} trainings, worst month {said(row['worst_month'], '$')}"
+def _beside(row: dict[str, Any]) -> str:
+    """What stands beside a policy: its trainings (hindsight needs none), and its worst month."""
+    did = "hindsight" if row["policy"] in CEILINGS else f"{row['trainings']:.3g} trainings"
+    return f"{did}, worst month {said(row['worst_month'], '$')}"
 
 
 def _advice(rows: pd.DataFrame, baseline: str) -> str:
