@@ -58,9 +58,10 @@ def compare_policies(
     """Let each policy live through the years of each seed and compare what they earned.
 
     `seeds`: how many (0, 1, …), or which. `workers`: processes, each with one thread; 1 works in
-    this one. A script must call it under `if __name__ == "__main__":`, a notebook need not. `policies` must hold "never", which the others are compared with. Progress is a bar on
-    stderr, none if `progress` is false or MLOPS_QUIET is set. Raises ValueError for no seeds,
-    repeated seeds, fewer than one worker and policies without "never".
+    this one. A script must call it under `if __name__ == "__main__":`, a notebook need not.
+    `policies` must hold "never", which the others are compared with. Progress is a bar on stderr,
+    none if `progress` is false or MLOPS_QUIET is set. Raises ValueError for no seeds, repeated
+    seeds, fewer than one worker and policies without "never".
     """
     chosen = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
     if not chosen or len(set(chosen)) < len(chosen):
