@@ -141,7 +141,7 @@ def run_policies(
             begin=begin,
             months=months,
             window=window or TrainingWindow(),
-            estimator=estimator or small_boosting(),
+            estimator=small_boosting() if estimator is None else estimator,
             seed=seed,
         )
         served = [shelf.rows(month) for month in range(1, months + 1)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from mlops_helpers.business import CostModel
@@ -123,3 +124,12 @@ def test_without_a_truth_profit_is_realised_and_there_is_no_oracle():
     assert 0 < approved.sum() < len(rows)
     np.testing.assert_allclose(run.profits["never"].to_numpy()[approved], worth[approved])
     assert (run.monthly["phase"] == "").all()
+
+
+def test_any_classifier_will_do():
+    """Also one that has a length, as forests have, and none before they are fitted."""
+    years = draw_years(seed=6, per_month=40)
+    forest = RandomForestClassifier(2, max_depth=2)
+    run = run_policies(years, begin=BEGIN, months=2, policies=POLICIES[:1], estimator=forest)
+    again = run_policies(years, begin=BEGIN, months=2, policies=POLICIES[:1], estimator=forest)
+    pd.testing.assert_frame_equal(run.profits, again.profits)
