@@ -28,7 +28,7 @@ def test_both_cores_are_busy_with_fits(figures, capfd):
     """
     forest = {c.name: c.estimator for c in standard_candidates()}["random forest"]
     assert isinstance(forest, RandomForestClassifier)
-    slow = compare_policies(seeds=4, per_month=500, workers=WORKERS, estimator=forest)
+    slow = compare_policies(seeds=4, per_month=1000, workers=WORKERS, estimator=forest)
     assert "simulated years" in capfd.readouterr().err
     quick = compare_policies(seeds=4, per_month=500, workers=WORKERS)
     note = cost(quick.seconds)
