@@ -7,7 +7,7 @@ and are told from changed applicants by their size alone: see `cause_scores` for
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Collection, Sequence, Set
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ __all__ = ["feed_columns", "feed_signals"]
 Mask = NDArray[np.bool_]
 
 _QUARTERS = (0.25, 0.5, 0.75)
+_UNKNOWN: Found = (0.0, 0.0, UNKNOWN)
 
 
 def feed_signals(
@@ -42,17 +43,26 @@ def feed_signals(
 
 
 def feed_columns(
-    reference: Reference, holdout: pd.DataFrame, window: pd.DataFrame, level: float
+    reference: Reference,
+    holdout: pd.DataFrame,
+    window: pd.DataFrame,
+    level: float,
+    *,
+    accepted: Collection[str] = (),
 ) -> dict[str, tuple[str, Found]]:
-    """The signals of `feed_signals` by name, each with the column in which it shows most."""
+    """The signals of `feed_signals` by name, each with the column in which it shows most.
+
+    In `accepted` columns gaps and new categories are as they should be: they are not looked at.
+    """
     if window.empty or holdout.empty:
         return {}
     broken = broken_cells(holdout), broken_cells(window)
-    unseen = _unseen(reference, holdout, holdout), _unseen(reference, holdout, window)
+    watched = [name for name in CATEGORICAL if name not in accepted]
+    unseen = [_unseen(reference, holdout, frame, watched) for frame in (holdout, window)]
     return {
         "out of contract": _of_rows(*broken, 1 - level),
-        "missing": _missing(holdout, window, level),
-        "unseen categories": _of_rows(*unseen, 1 - level),
+        "missing": _missing(holdout, window, level, accepted),
+        "unseen categories": _of_rows(*unseen, 1 - level) if watched else ("", _UNKNOWN),
         "one value": _one_value(holdout, window, level),
         "scale": _scale(holdout, window, level),
     }
@@ -70,20 +80,27 @@ def _of_rows(before: dict[str, Mask], now: dict[str, Mask], alpha: float) -> tup
     return max(rise, key=lambda name: rise[name]), _shares(*rows, alpha)
 
 
-def _missing(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> tuple[str, Found]:
-    gaps = [{n: frame[n].isna().to_numpy() for n in FEATURES} for frame in (holdout, window)]
-    worst = max(FEATURES, key=lambda name: gaps[1][name].mean() - gaps[0][name].mean())
+def _missing(
+    holdout: pd.DataFrame, window: pd.DataFrame, level: float, accepted: Collection[str]
+) -> tuple[str, Found]:
+    watched = [name for name in FEATURES if name not in accepted]
+    if not watched:
+        return "", _UNKNOWN
+    gaps = [{n: frame[n].isna().to_numpy() for n in watched} for frame in (holdout, window)]
+    worst = max(watched, key=lambda name: gaps[1][name].mean() - gaps[0][name].mean())
     return worst, _shares(gaps[0][worst], gaps[1][worst], (1 - level) / len(FEATURES))
 
 
-def _unseen(reference: Reference, holdout: pd.DataFrame, frame: pd.DataFrame) -> dict[str, Mask]:
+def _unseen(
+    reference: Reference, holdout: pd.DataFrame, frame: pd.DataFrame, watched: Sequence[str]
+) -> dict[str, Mask]:
     """Which rows hold a category that the reference (or else the holdout) never had."""
     known: dict[str, Set[str]] = {
         profile.name: set(profile.counts.index)
         for profile in reference.profiles
         if profile.name in CATEGORICAL and profile.known
     }
-    known = {n: known.get(n) or set(holdout[n].dropna().unique()) for n in CATEGORICAL}
+    known = {n: known.get(n) or set(holdout[n].dropna().unique()) for n in watched}
     found = {}
     for name, seen in known.items():
         codes, words = pd.factorize(frame[name])
@@ -108,7 +125,7 @@ def _one_value(holdout: pd.DataFrame, window: pd.DataFrame, level: float) -> tup
         if masks[1].mean() - masks[0].mean() > rise:
             worst, rise, sides = name, masks[1].mean() - masks[0].mean(), masks
     if sides is None:
-        return worst, (0.0, 0.0, UNKNOWN)
+        return worst, _UNKNOWN
     return worst, _shares(*sides, (1 - level) / len(FEATURES))
 
 

@@ -7,6 +7,8 @@ learns the fault, so each of these sentences is a veto of `retraining.decide`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from mlops_helpers.business import in_words
@@ -28,19 +30,23 @@ def feed_faults(
     what: str,
     *,
     level: float = 0.99,
+    accepted: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Sentences about what is broken in `window` and was not in `holdout`; empty if nothing is.
 
     Each begins with `what` the rows are, and names signal, column and the figures before and now.
     A frame of another schema is one fault. Fewer than `MIN_ROWS` rows can only break the contract:
     in a handful some column always lacks a value, or holds one twice.
+    accepted: columns of which a person knows why they have gaps or categories that they had not,
+    such as a form that asks no longer. Their gaps and categories are no fault; a value that breaks
+    the contract, one value for everybody and another scale remain one in every column.
     reference: `Reference.fit` of the training rows' features, for the categories that it knows;
     holdout must be of the course's schema.
     """
     if fault := schema_fault(window, labelled=False):
         return (f"{what}: {fault.rstrip('.')}",)
     found = []
-    columns = feed_columns(reference, holdout, window, level)
+    columns = feed_columns(reference, holdout, window, level, accepted=accepted)
     for name, (column, (before, now, change)) in columns.items():
         if len(window) < MIN_ROWS and name != "out of contract":
             continue

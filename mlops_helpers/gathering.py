@@ -8,7 +8,7 @@ still holds. What too few rows say is unknown; a frame of another schema is a fa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -49,6 +49,7 @@ def gather(
     new_rows: int,
     importance: Mapping[str, float] | None = None,
     reference: Reference | None = None,
+    accepted: Collection[str] = (),
     seed: int,
 ) -> Evidence:
     """The evidence for and against retraining `model`, the champion's pipeline, at `as_of`.
@@ -62,12 +63,17 @@ def gather(
     holdout, recent or labelled have a column "probability", it must be what `model` says of these
     rows, and they are not scored again.
 
+    accepted: columns whose gaps and new categories a person has looked at, see `feed_faults`;
+    ValueError for what is no feature.
+
     All rows are to be those known at `as_of`; among young ones only the early outcomes are, which
     are mostly defaults, so `labelled` must leave them out as `training_windows.choose_rows` does.
     Rows that break the contract are no evidence about the model: they are left out of both AUC
     drops and the gap. They are evidence about the feed. Raises ValueError where `train` or
     `holdout` are not of the course's schema, and for times without a zone.
     """
+    if unknown := sorted(set(accepted) - set(FEATURES)):
+        raise ValueError(f"accepted == {unknown}, must be among the features {list(FEATURES)}.")
     fitted = reference or Reference.fit(train[list(FEATURES)], limits=LIMITS)
     held, seen = _whole(holdout), _whole(labelled)
     before, probability = _scores(model, held), _scores(model, seen)
@@ -88,9 +94,10 @@ def gather(
         new_rows=float(new_rows),
         days_since_training=(as_of - trained_at) / DAY,
         faults=(
-            *feed_faults(fitted, held, recent, "recent applications"),
-            *feed_faults(fitted, held, seen, "labelled applications"),
+            *feed_faults(fitted, held, recent, "recent applications", accepted=accepted),
+            *feed_faults(fitted, held, seen, "labelled applications", accepted=accepted),
         ),
+        accepted=tuple(sorted(set(accepted))),
     )
 
 

@@ -41,7 +41,7 @@ class RetrainingPolicy:
     max_calibration_gap: distance between observed and predicted default rate that is tolerated.
     max_age_days: age of the champion's newest training row.
     min_new_rows: labelled applications that the champion has not been trained on.
-    min_days_since_training: rest between two trainings.
+    min_days_since_training: rest between two trainings; 28 lets a monthly job work in any month.
 
     A `max_…` of `math.inf` switches its trigger off, a `min_…` of 0 its condition.
     """
@@ -52,7 +52,7 @@ class RetrainingPolicy:
     max_calibration_gap: float = 0.02
     max_age_days: float = 730.0
     min_new_rows: int = 1000
-    min_days_since_training: float = 30.0
+    min_days_since_training: float = 28.0
 
     def __post_init__(self) -> None:
         """Refuse limits that cannot be."""
@@ -84,6 +84,7 @@ class Evidence:
     expected_auc_drop: the same as the probabilities alone promise it, before any label.
     calibration_gap: observed default rate minus mean predicted probability, on live rows.
     faults: what is broken in feeds and contract; any of them forbids training.
+    accepted: columns whose gaps and new categories a person has accepted; told with the veto.
     """
 
     drifted_importance: float = float("nan")
@@ -96,6 +97,7 @@ class Evidence:
     new_rows: float = float("nan")
     days_since_training: float = float("nan")
     faults: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def decide(evidence: Evidence, policy: RetrainingPolicy) -> Decision:
     """
     return Decision(
         (
-            _veto(evidence.faults),
+            _veto(evidence.faults, evidence.accepted),
             _at_least("new labelled rows", evidence.new_rows, policy.min_new_rows),
             _at_least(
                 "days since training", evidence.days_since_training, policy.min_days_since_training
@@ -218,10 +220,12 @@ def _told_drift(evidence: Evidence) -> str:
     return f", {evidence.drifted_share:.0%} of the features{named}"
 
 
-def _veto(faults: tuple[str, ...]) -> Reason:
+def _veto(faults: tuple[str, ...], accepted: tuple[str, ...]) -> Reason:
     text = f"broken inputs {len(faults)} (limit 0)"
     if faults:
         text += ": " + "; ".join(faults) + "; a model trained now would learn the fault"
+    if accepted:
+        text += f"; gaps and new categories accepted in {', '.join(accepted)}"
     return Reason("veto", "broken inputs", float(len(faults)), 0.0, bool(faults), text)
 
 

@@ -61,3 +61,23 @@ def test_a_handful_of_rows_can_only_break_the_contract(before, n):
     assert feed_faults(*before, draw_world("quiet", n, seed=5), "rows") == ()
     (told,) = feed_faults(*before, draw_world("all in per cent", n, seed=5), "rows")
     assert "debt_to_income_ratio breaks the contract" in told
+
+
+def test_what_a_person_accepts_is_no_fault(before):
+    """Gaps and new words of an accepted column are passed over, those of another are not."""
+    gaps = draw_world("10 % missing", 1500, seed=6)
+    gaps.loc[gaps.index[:90], "age"] = float("nan")
+    (first,) = feed_faults(*before, gaps, "rows")
+    (second,) = feed_faults(*before, gaps, "rows", accepted=("num_credit_lines",))
+    assert "num_credit_lines is missing" in first
+    assert "age is missing" in second
+    assert feed_faults(*before, gaps, "rows", accepted=("num_credit_lines", "age")) == ()
+    words = draw_world("purposes in capitals", 1500, seed=7)
+    (left,) = feed_faults(*before, words, "rows", accepted=("loan_purpose",))
+    assert "holds one value" in left, "a new word that many hold looks stuck as well"
+
+
+def test_nobody_can_accept_a_broken_contract(before):
+    """Values that the contract forbids, and another scale, stay faults."""
+    rows = draw_world("all in per cent", 1500, seed=8)
+    assert len(feed_faults(*before, rows, "rows", accepted=FEATURES)) == 2

@@ -183,3 +183,12 @@ def test_impossible_limit_is_refused(limit, value):
     """A negative, missing or percent limit is named."""
     with pytest.raises(ValueError, match=limit):
         RetrainingPolicy(**{limit: value})
+
+
+def test_what_was_accepted_is_told_and_forbids_nothing():
+    """A person's word is on record beside the veto that it kept away."""
+    found = Evidence(drifted_importance=0.9, accepted=("age",), **ALLOWED)
+    decision = decide(found, POLICY)
+    assert decision.retrain
+    told = reason(decision, "broken inputs").text
+    assert told == "broken inputs 0 (limit 0); gaps and new categories accepted in age"
