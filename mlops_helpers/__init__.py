@@ -101,6 +101,7 @@ gathering       from rows to the evidence for and against retraining
 feed_faults     what is broken in a lot of applications, naming the column
 trigger_scores  how often the decision to retrain cries wolf, and what each cause leads to
 quarantine      which rows break the contract, one by one
+label_waits     how long until an outcome is known, whatever it is
 training_windows  which rows a challenger learns from, and which judge it
 expected_ranking  the AUC that probabilities promise of themselves
 judging         is the challenger better, on rows that neither learnt from?

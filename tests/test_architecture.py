@@ -50,6 +50,7 @@ CORE = (
     "feed_faults",
     "quarantine",
     "trigger_scores",
+    "label_waits",
     "training_windows",
     "expected_ranking",
     "scoring",
