@@ -96,7 +96,16 @@ def prepare(phase: str, data: str, seed: int, outputs: str) -> None:
     show_default=True,
     help="Learn from all rows, the last twelve months, or all with weights that fade.",
 )
-def retrain(as_of: str, data: str, seed: int, outputs: str, window: str) -> None:
+@click.option(
+    "--accept",
+    "accepted",
+    multiple=True,
+    metavar="COLUMN",
+    help="Its gaps and new words are known: they do not forbid it; may be repeated.",
+)
+def retrain(
+    as_of: str, data: str, seed: int, outputs: str, window: str, accepted: tuple[str, ...]
+) -> None:
     """Retrain the champion if need be: watch, check, train, judge, promote, as one step.
 
     Exit code 0: promoted. 3: kept, nothing is better. 4: vetoed, the data are broken. 6: the
@@ -105,7 +114,8 @@ def retrain(as_of: str, data: str, seed: int, outputs: str, window: str) -> None
     """
     from mlops_helpers.retrain_command import run_retraining
 
-    sys.exit(run_retraining(as_of, data=data, seed=seed, outputs=outputs, window=window))
+    options = {"data": data, "seed": seed, "outputs": outputs, "window": window}
+    sys.exit(run_retraining(as_of, **options, accepted=accepted))
 
 
 @main.command()

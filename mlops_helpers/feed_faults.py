@@ -7,6 +7,7 @@ learns the fault, so each of these sentences is a veto of `retraining.decide`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 import pandas as pd
@@ -17,7 +18,7 @@ from mlops_helpers.causes import LIMITS
 from mlops_helpers.drift import Reference
 from mlops_helpers.quarantine import schema_fault
 
-__all__ = ["MIN_ROWS", "feed_faults"]
+__all__ = ["MIN_ROWS", "acceptable", "feed_faults"]
 
 MIN_ROWS = 100
 """Applications that a sign needs which chance can make."""
@@ -67,6 +68,12 @@ _HOW = {
     "one value": "holds one value",
     "scale": "has another scale",
 }
+
+
+def acceptable(told: str) -> tuple[str, ...]:
+    """The columns whose gaps or new categories `told`, sentences of `feed_faults`, complains of."""
+    how = "|".join(_HOW[signal] for signal in ("missing", "unseen categories"))
+    return tuple(dict.fromkeys(re.findall(rf"(\w+) (?:{how}) \(", told)))
 
 
 def _figure(signal: str, value: float) -> str:

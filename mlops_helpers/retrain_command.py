@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.places import WorkspaceError, check_seed, find_applications, outputs_folder
 from mlops_helpers.registry import RegistryError
 from mlops_helpers.report import renew_retrainings
-from mlops_helpers.retrain_inputs import RetrainRefused, checked_date
+from mlops_helpers.retrain_inputs import RetrainRefused, checked_columns, checked_date
 from mlops_helpers.retrain_place import AtWork, open_place
 from mlops_helpers.retrain_step import retrain
 from mlops_helpers.retrain_told import summary
@@ -24,7 +25,15 @@ __all__ = ["AT_WORK", "FAILED", "REFUSED", "run_retraining"]
 FAILED, REFUSED, AT_WORK = 1, 2, 5
 
 
-def run_retraining(as_of: str, *, data: str, seed: int, outputs: str, window: str) -> int:
+def run_retraining(
+    as_of: str,
+    *,
+    data: str,
+    seed: int,
+    outputs: str,
+    window: str,
+    accepted: Collection[str] = (),
+) -> int:
     """Retrain as of a day and print what came of it; the exit code comes back.
 
     The summary goes to stdout; one sentence to stderr if it was refused, failed, or another is at
@@ -33,6 +42,7 @@ def run_retraining(as_of: str, *, data: str, seed: int, outputs: str, window: st
     now = pd.Timestamp.now(tz="UTC")
     try:
         check_seed(seed)
+        columns = checked_columns(accepted)
         applications = find_applications(data)
         stream = load_stream(applications, seed=seed)
         today = None if stream.simulated else now
@@ -44,6 +54,7 @@ def run_retraining(as_of: str, *, data: str, seed: int, outputs: str, window: st
             as_of=day,
             seed=seed,
             window=TrainingWindow(kind=window),
+            accepted=columns,
             today=today,
         )
         print(summary(result))

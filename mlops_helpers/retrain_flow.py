@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from mlops_helpers.contracts import OUTCOME
+from mlops_helpers.feed_faults import acceptable
 from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.provenance import content_digest
 from mlops_helpers.registry import Registry, RegistryError, StoreError, UnknownModelError
@@ -23,7 +24,7 @@ from mlops_helpers.retrain_stages import Work, end_lost_runs, plain, run_tags
 from mlops_helpers.retrain_watch import Look, take_look
 from mlops_helpers.retraining import Decision
 
-__all__ = ["go_on"]
+__all__ = ["go_on", "settings_of"]
 
 Clock = Callable[[], pd.Timestamp]
 
@@ -57,7 +58,7 @@ def go_on(work: Work, record: Record, steps: pd.DataFrame, clock: Clock) -> None
         if found.look.roll_back:
             return
     if found.decision is not None:
-        _check(record, found, found.decision)
+        _check(work, record, found, found.decision)
     checked = record.had("check")
     if checked.result["outcome"] == "retrain":
         _challenge(work, record, found, checked)
@@ -68,7 +69,7 @@ def go_on(work: Work, record: Record, steps: pd.DataFrame, clock: Clock) -> None
 
 def _look(work: Work, record: Record, steps: pd.DataFrame, serving: int) -> _Found:
     """Look at everything; RetrainRefused if it cannot be done. Nothing is written."""
-    settings = _settings(work.order, serving)
+    settings = settings_of(work.order, serving)
     if record.settings != settings:
         record.restart()
     learnt = _learnt(work.registry, serving)
@@ -103,9 +104,13 @@ def _watch(work: Work, record: Record, found: _Found, taken: Look) -> None:
         _skip_after_rollback(record, found.champion, int(taken.previous or 0))
 
 
-def _check(record: Record, found: _Found, decision: Decision) -> None:
+def _check(work: Work, record: Record, found: _Found, decision: Decision) -> None:
     with record.stage("check", spent=found.seconds["check"]) as came_to:
         came_to.told = decision.sentence
+        if decision.outcome == "vetoed" and (columns := acceptable(decision.sentence)):
+            options = " ".join(f"--accept {column}" for column in columns)
+            came_to.told += f" If somebody knows why: {options} on a later day."
+        came_to.result |= {"accepted": list(work.order.accepted)}
         fired = [r.name for r in decision.reasons if r.kind == "trigger" and r.holds]
         came_to.result |= {"outcome": decision.outcome, "triggers": fired}
         came_to.result |= {"reasons": plain(decision.table)}
@@ -188,7 +193,7 @@ def _last_training(learnt: Learnt, others: pd.DataFrame) -> pd.Timestamp:
     return max([learnt.trained_at, *days])
 
 
-def _settings(order: Order, champion: int) -> dict[str, Any]:
+def settings_of(order: Order, champion: int) -> dict[str, Any]:
     """What a retraining depends on: if any of it changes, what was begun is begun anew."""
     then = order.frame[order.frame["applied_at"] < order.as_of]
     known = then["outcome_at"] <= order.as_of
@@ -197,6 +202,8 @@ def _settings(order: Order, champion: int) -> dict[str, Any]:
         "seed": order.seed,
         "window": asdict(order.window),
         "policy": asdict(order.policy),
+        "costs": asdict(order.costs),
+        "accepted": order.accepted,
         "rows": content_digest(then.assign(**{c: then[c].where(known) for c in OUTCOME})),
     }
     return dict(json.loads(json.dumps(asked)))

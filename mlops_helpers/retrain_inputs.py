@@ -5,19 +5,29 @@ Every refusal here is a `RetrainRefused`: what was asked cannot be done, and not
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from mlops_helpers.business import CostModel
-from mlops_helpers.contracts import COLUMNS, TARGET, TIMES, missing_columns
+from mlops_helpers.contracts import COLUMNS, FEATURES, TARGET, TIMES, missing_columns
 from mlops_helpers.quarantine import broken_rows
 from mlops_helpers.retraining import RetrainingPolicy
 from mlops_helpers.training_windows import Chosen, TrainingWindow, choose_rows
 
-__all__ = ["Learnt", "Order", "RetrainRefused", "Rows", "checked_date", "checked_rows", "look"]
+__all__ = [
+    "Learnt",
+    "Order",
+    "RetrainRefused",
+    "Rows",
+    "checked_columns",
+    "checked_date",
+    "checked_rows",
+    "look",
+]
 
 RECENT_MONTHS = 2
 """Applications of so many months before the date speak for how things are now."""
@@ -35,6 +45,7 @@ class Order:
 
     as_of: nothing that became known later is looked at. today: rows dated later are refused; None
     for a world whose dates are not ours. costs decide the cut-off, which is break-even.
+    accepted: columns of which a person knows why they have gaps or words that they had not.
     """
 
     frame: pd.DataFrame
@@ -44,6 +55,7 @@ class Order:
     policy: RetrainingPolicy = field(default_factory=RetrainingPolicy)
     costs: CostModel = field(default_factory=CostModel)
     today: pd.Timestamp | None = None
+    accepted: tuple[str, ...] = ()
 
     @property
     def day(self) -> str:
@@ -114,6 +126,16 @@ def checked_date(as_of: pd.Timestamp | str, *, today: pd.Timestamp | None = None
             "whose applications are in."
         )
     return day
+
+
+def checked_columns(accepted: Collection[str]) -> tuple[str, ...]:
+    """Each column once, in order; RetrainRefused for what is no feature, with the nearest one."""
+    for name in accepted:
+        if name not in FEATURES:
+            near = difflib.get_close_matches(str(name), FEATURES, n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Give one of {', '.join(FEATURES)}."
+            raise RetrainRefused(f"accepted == {name!r} is no column that a model reads. {hint}")
+    return tuple(sorted(set(accepted)))
 
 
 def look(order: Order, learnt: Learnt) -> Rows:

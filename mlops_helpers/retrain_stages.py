@@ -61,6 +61,7 @@ class Work:
             as_of=self.order.as_of,
             trained_at=last_training,
             new_rows=rows.new_rows(learnt.train_until),
+            accepted=self.order.accepted,
             seed=self.order.seed,
         )
         return decide(evidence, self.order.policy)
@@ -89,6 +90,7 @@ class Work:
                         "decision": decision,
                         "parent_version": str(champion),
                         "window": order.window.kind,
+                        "accepted": ", ".join(order.accepted) or "nothing",
                     },
                 ).run_id
         version = self.registry.register(run_id, when=order.as_of)

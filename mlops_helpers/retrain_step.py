@@ -10,8 +10,8 @@ the registry completes a promotion that was journalled. The champion serves thro
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -19,8 +19,14 @@ import pandas as pd
 from mlops_helpers.business import CostModel
 from mlops_helpers.predictions import PredictionLog
 from mlops_helpers.registry import Registry
-from mlops_helpers.retrain_flow import go_on
-from mlops_helpers.retrain_inputs import Order, RetrainRefused, checked_date, checked_rows
+from mlops_helpers.retrain_flow import go_on, settings_of
+from mlops_helpers.retrain_inputs import (
+    Order,
+    RetrainRefused,
+    checked_columns,
+    checked_date,
+    checked_rows,
+)
 from mlops_helpers.retrain_place import RetrainPlace, one_at_a_time
 from mlops_helpers.retrain_record import STAGES, Record, key_of
 from mlops_helpers.retrain_stages import Work
@@ -39,7 +45,7 @@ class Result:
 
     champion: the version that serves now. stages: a row each with `stage, status, seconds,
     attempts, told`. details: what each stage came to, by its name. repeated: was it over before
-    this call?
+    this call? differs: what of this call, then, is not what it was made with, in words.
     """
 
     key: str
@@ -49,6 +55,7 @@ class Result:
     stages: pd.DataFrame
     details: dict[str, dict[str, Any]]
     repeated: bool
+    differs: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -65,13 +72,15 @@ def retrain(
     window: TrainingWindow | None = None,
     policy: RetrainingPolicy | None = None,
     costs: CostModel | None = None,
+    accepted: Collection[str] = (),
     today: pd.Timestamp | None = None,
     clock: Callable[[], pd.Timestamp] | None = None,
 ) -> Result:
     """Retrain the champion of `place` on `frame` (as `data.load_stream` gives it) if need be.
 
-    Nothing that became known after `as_of` (a day) is looked at. `today` refuses rows and days
-    that are later; `clock` dates the stages in the log.
+    Nothing that became known after `as_of` (a day) is looked at. accepted: columns whose gaps and
+    new categories a person has looked at: they are no veto (see `feed_faults`). `today` refuses
+    rows and days that are later; `clock` dates the stages in the log.
     Raises `RetrainRefused`, with nothing changed, for what cannot be done: rows of another schema,
     no new ones, labels that are missing or of one class, repeated ids, a day before the training
     or before a day that is over, a champion that cannot be loaded. Raises `AtWork` if another
@@ -87,6 +96,7 @@ def retrain(
         policy or RetrainingPolicy(),
         costs or CostModel(),
         today,
+        checked_columns(accepted),
     )
     checked_rows(order)
     key = key_of(place.name, order.as_of)
@@ -98,7 +108,8 @@ def retrain(
         registry = Registry(place.tracking_uri, place.name)
         if record.over:
             record.publish()
-            return _result(record, registry, repeated=True)
+            told = _result(record, registry, repeated=True)
+            return replace(told, differs=_differs(record.settings, order))
         steps = log.steps()
         _refuse_earlier(order, place.name, steps)
         work = Work(key, place, registry, log, order)
@@ -114,6 +125,31 @@ def _refuse_earlier(order: Order, name: str, steps: pd.DataFrame) -> None:
             f"as_of == {order.day} lies before {max(days)}, which is over: the champion of now was "
             "chosen with what was known then. Give a later day."
         )
+
+
+def _differs(made_with: Mapping[str, Any], order: Order) -> tuple[str, ...]:
+    """What a retraining that is over was made with where `order` has something else, in words."""
+    asked = settings_of(order, int(made_with.get("champion", 0)))
+    return tuple(
+        "the rows are others" if name == "rows" else f"{name} {_value(was)}, not {_value(now)}"
+        for name, was, now in _others(dict(made_with), asked)
+    )
+
+
+def _others(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[str, object, object]]:
+    """Name and both values of what is not the same, within a mapping those of its members."""
+    for name, now in after.items():
+        was = before.get(name)
+        if isinstance(now, dict) and isinstance(was, dict):
+            yield from ((f"{name}.{part}", *both) for part, *both in _others(was, now))
+        elif was != now:
+            yield name, was, now
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "nothing"
+    return str(value)
 
 
 def _result(record: Record, registry: Registry, *, repeated: bool) -> Result:

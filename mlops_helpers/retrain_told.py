@@ -14,6 +14,9 @@ def summary(result: Result) -> str:
     """What came of it: decision and reasons, rows, verdict, gate, who serves now, seconds."""
     known = " (it was over before this call; nothing was done now)" if result.repeated else ""
     lines = [f"{result.key}: {result.outcome}{known}", f"  {_end(result.sentence)}"]
+    if result.differs:
+        lines += [f"  It was made with other settings than now: {'; '.join(result.differs)}."]
+        lines += ["  A day is decided once: give a later day to decide with those of now."]
     told = result.details
     lines += _section("Watch", _watched(told.get("watch", {}), result.stages))
     lines += _section("Reasons", _reasons(told.get("check", {})))

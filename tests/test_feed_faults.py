@@ -4,7 +4,7 @@ import pytest
 
 from mlops_helpers.contracts import FEATURES, LIMITS
 from mlops_helpers.drift import Reference
-from mlops_helpers.feed_faults import feed_faults
+from mlops_helpers.feed_faults import acceptable, feed_faults
 from mlops_helpers.worlds import WORLDS, draw_world
 
 
@@ -73,6 +73,8 @@ def test_what_a_person_accepts_is_no_fault(before):
     assert "age is missing" in second
     assert feed_faults(*before, gaps, "rows", accepted=("num_credit_lines", "age")) == ()
     words = draw_world("purposes in capitals", 1500, seed=7)
+    told = "; ".join((first, second, *feed_faults(*before, words, "rows"), first))
+    assert acceptable(told) == ("num_credit_lines", "age", "loan_purpose")
     (left,) = feed_faults(*before, words, "rows", accepted=("loan_purpose",))
     assert "holds one value" in left, "a new word that many hold looks stuck as well"
 
@@ -80,4 +82,6 @@ def test_what_a_person_accepts_is_no_fault(before):
 def test_nobody_can_accept_a_broken_contract(before):
     """Values that the contract forbids, and another scale, stay faults."""
     rows = draw_world("all in per cent", 1500, seed=8)
-    assert len(feed_faults(*before, rows, "rows", accepted=FEATURES)) == 2
+    faults = feed_faults(*before, rows, "rows", accepted=FEATURES)
+    assert len(faults) == 2
+    assert acceptable("; ".join(faults)) == ()

@@ -44,9 +44,10 @@ def test_the_summary_is_printed_and_the_code_says_how_it_ended(place):
     word = first.stdout.split("\n")[0].removeprefix(f"credit-risk {DAY}: ")
     assert first.exit_code == EXIT_CODES[word]
     assert f"version {Registry(place.tracking_uri).load('champion').version} serves" in first.stdout
-    second = _call("--as-of", DAY)
+    second = _call("--as-of", DAY, "--accept", "age", "--accept", "loan_purpose")
     assert second.exit_code == first.exit_code
     assert "nothing was done now" in second.stdout
+    assert "than now: accepted nothing, not age, loan_purpose." in second.stdout
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,7 @@ def test_the_summary_is_printed_and_the_code_says_how_it_ended(place):
         (["--as-of", DAY, "--seed", "-1"], "seed == -1, must be a whole number"),
         (["--as-of", DAY, "--data", "nope.csv"], "'nope.csv': no such file"),
         (["--as-of", DAY, "--window", "round"], "'round' is not one of"),
+        (["--as-of", DAY, "--accept", "employment_lenght"], "Did you mean 'employment_length'?"),
         ([], "Missing option '--as-of'"),
     ],
 )

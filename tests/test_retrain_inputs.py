@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlops_helpers.retrain_inputs import RetrainRefused
+from mlops_helpers.retrain_inputs import RetrainRefused, checked_columns
 from tests.retrain_world import LAZY, contents, copy_place, go, only_bad_news
 
 
@@ -32,3 +32,12 @@ def test_a_limit_that_cannot_be_is_refused_by_the_policy():
     """Before anything is asked."""
     with pytest.raises(ValueError, match=r"max_auc_drop is -0\.1, must be 0 or more"):
         replace(LAZY, max_auc_drop=-0.1)
+
+
+def test_only_columns_of_the_model_can_be_accepted():
+    """Each once, in order; else the nearest is named, or all."""
+    assert checked_columns(["loan_purpose", "age", "age"]) == ("age", "loan_purpose")
+    with pytest.raises(RetrainRefused, match=r"'employment' is no column .* 'employment_length'"):
+        checked_columns(["employment"])
+    with pytest.raises(RetrainRefused, match=r"'xyz' is no column .* Give one of age, annual"):
+        checked_columns(["xyz"])

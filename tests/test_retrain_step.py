@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mlops_helpers.registry import Registry
 from mlops_helpers.retrain_inputs import RetrainRefused
 from mlops_helpers.retrain_place import AtWork, one_at_a_time
+from mlops_helpers.training_windows import TrainingWindow
 from tests.retrain_world import (
     DAY,
     LAZY,
@@ -82,6 +85,54 @@ def test_a_broken_feed_forbids_it(place, lender):
     assert (result.outcome, result.exit_code, result.champion) == ("vetoed", 4, 1)
     assert "debt_to_income_ratio" in result.sentence
     assert Registry(place.tracking_uri).status()["version"].tolist() == [1]
+
+
+def test_gaps_that_a_person_knows_of_forbid_nothing(place, lender):
+    """A form that asks no longer: vetoed with the way out, and trained once that is taken."""
+    asked_no_more = (lender["applied_at"] >= day("2023-01-01")) & (lender.index % 20 == 0)
+    gaps = lender.assign(employment_length=lender["employment_length"].mask(asked_no_more))
+    vetoed = go(place, gaps)
+    assert vetoed.outcome == "vetoed"
+    assert vetoed.sentence.endswith("knows why: --accept employment_length on a later day.")
+    assert vetoed.details["check"]["accepted"] == []
+    result = go(place, gaps, as_of="2023-04-02", accepted=("employment_length",))
+    assert result.details["check"]["outcome"] == "retrain"
+    assert result.details["check"]["accepted"] == ["employment_length"]
+    assert "accepted in employment_length" in result.details["check"]["reasons"][0]["text"]
+    assert runs_by_version(place)[2].data.tags["accepted"] == "employment_length"
+
+
+def test_no_way_out_of_another_unit(place, lender):
+    """Accepted or not, debts in per cent forbid it, and nothing is offered."""
+    late = lender["applied_at"] >= day("2023-01-01")
+    ratio = lender["debt_to_income_ratio"]
+    broken = lender.assign(debt_to_income_ratio=ratio.where(~late, ratio * 100))
+    result = go(place, broken, accepted=("debt_to_income_ratio",))
+    assert result.outcome == "vetoed"
+    assert "--accept" not in result.sentence
+
+
+def test_a_second_call_says_with_what_the_day_was_decided(place, lender):
+    """Other seed, window, costs, rows: the stored result, and in words what is not the same."""
+    first = go(place, lender, policy=LAZY)
+    assert go(place, lender, policy=LAZY).differs == ()
+    later = lender.assign(age=lender["age"].where(lender["applied_at"] >= day(DAY), 50))
+    again = go(
+        *(place, later),
+        seed=8,
+        window=TrainingWindow(kind="sliding"),
+        policy=replace(LAZY, max_age_days=90.0),
+        accepted=("age",),
+    )
+    assert again.repeated
+    assert again.sentence == first.sentence
+    assert again.differs == (
+        "seed 7, not 8",
+        "window.kind expanding, not sliding",
+        "policy.max_age_days inf, not 90.0",
+        "accepted nothing, not age",
+        "the rows are others",
+    )
 
 
 def test_an_equal_challenger_is_not_promoted(whole, lender):

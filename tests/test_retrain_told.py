@@ -61,10 +61,13 @@ def test_a_retraining_that_was_kept_says_who_refused():
 def test_what_was_not_needed_is_not_told():
     """No judge and no gate where nothing was trained; a second call says that it did nothing."""
     stages = _stages(("watch", "done", 0.1, 1, ""), ("promote", "skipped", None, 1, "no reason"))
-    result = Result("m 2024-06-01", "kept", "no reason.", 3, stages, {"judge": {}}, repeated=True)
+    told = {"differs": ("seed 7, not 8", "the rows are others"), "repeated": True}
+    result = Result("m 2024-06-01", "kept", "no reason.", 3, stages, {"judge": {}}, **told)
     assert summary(result).splitlines() == [
         "m 2024-06-01: kept (it was over before this call; nothing was done now)",
         "  no reason.",
+        "  It was made with other settings than now: seed 7, not 8; the rows are others.",
+        "  A day is decided once: give a later day to decide with those of now.",
         "Now",
         "  version 3 serves",
         "Stages",
