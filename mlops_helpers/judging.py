@@ -7,7 +7,7 @@ How often it promotes an equal and a better challenger is measured in `judge_sco
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -38,7 +38,9 @@ class Margins:
 
     profit: dollars per application; auc, brier: in their own units; calibration: by how much
     its mean probability may be farther from the default rate; segment: AUC that any one group may
-    lose. All 0 or more.
+    lose.
+    brier_share, calibration_share: where defaults are rare the two margins shrink, see `at`.
+    All 0 or more.
     """
 
     profit: float = 25.0
@@ -46,12 +48,32 @@ class Margins:
     brier: float = 0.005
     calibration: float = 0.02
     segment: float = 0.05
+    brier_share: float = 0.06
+    calibration_share: float = 0.25
 
     def __post_init__(self) -> None:
         """Refuse margins that cannot be."""
         for name, margin in asdict(self).items():
             if not (np.isfinite(margin) and margin >= 0):
                 raise ValueError(f"{name} margin is {margin!r}, must be 0 or more.")
+
+    def at(self, default_rate: float) -> Margins:
+        """The margins among loans of which that share p (0 to 1) defaults.
+
+        0.02 is nothing at a default rate of 20 % and everything at 1 %, where a model that promises
+        no default at all is off by half of that. So `calibration` is at most its share of p and
+        `brier` at most its share of p (1 - p), which is the score of one who says p of everybody;
+        where repaid loans are the rarer class, p is their share. With the defaults both are what
+        they say from p = 9.2 % on (8 % for the calibration).
+        """
+        if not 0 <= default_rate <= 1:
+            raise ValueError(f"default_rate is {default_rate!r}, must be a share from 0 to 1.")
+        rarer = min(default_rate, 1 - default_rate)
+        return replace(
+            self,
+            brier=min(self.brier, self.brier_share * rarer * (1 - rarer)),
+            calibration=min(self.calibration, self.calibration_share * rarer),
+        )
 
 
 @dataclass(frozen=True)
@@ -61,7 +83,7 @@ class Verdict:
     checks: always the rows evidence, profit, auc, brier and calibration, and segments if there were
     groups: check, value, low, high, limit, passed, reason. For all but evidence `value` is
     challenger minus champion, turned so that positive is better; NaN where nothing could be
-    compared, and `reason` says why.
+    compared, and `reason` says why. `limit` is the one used, at the default rate of these loans.
     """
 
     outcome: Outcome
@@ -122,12 +144,15 @@ def judge(
         "amounts": amount,
     }
     rows = [enough(columns, groups, min_rows=min_rows, min_defaults=min_defaults)]
+    fit = rows[0]["passed"]
+    if fit:
+        label, old, new, dollars = arrays(*columns.values())
+        margins = margins.at(float(label.mean()))
     limits = {name: 0.0 if name == primary else -getattr(margins, name) for name in METRICS}
-    if not rows[0]["passed"]:
+    if not fit:
         limits |= {} if groups is None else {"segments": -margins.segment}
         rows += [not_compared(name, least) for name, least in limits.items()]
     else:
-        label, old, new, dollars = arrays(*columns.values())
         limit = costs.break_even if cutoff is None else cutoff
         measures: dict[str, Callable[[], Interval]] = {
             "profit": lambda: profit_gain(

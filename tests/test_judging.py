@@ -116,6 +116,53 @@ def test_a_level_that_is_off_keeps_a_better_ranking_out():
     assert "calibration difference" in verdict.reason
 
 
+RARE = TwoScores(centre=-5.12)
+"""A world in which 1.2 % default."""
+
+
+@pytest.mark.parametrize("times", [0.0, 0.04, 2.2])
+@pytest.mark.parametrize("primary", ["auc", "brier", None])
+def test_where_defaults_are_rare_a_level_far_off_is_not_promoted(times, primary):
+    """A better ranking that promises no default at all, nearly none, or more than twice as many."""
+    noise = RARE.noise_for(0.05)
+    for seed in range(3):
+        label, old, new, amount = next(RARE.draw(20_000, [noise], np.random.default_rng(seed)))
+        verdict = judge(label, old, np.minimum(new * times, 1), amount, primary=primary)
+        assert not verdict.promote
+        row = verdict.checks.set_index("check").loc["calibration"]
+        assert not row["passed"]
+        assert row["limit"] == pytest.approx(-0.25 * label.mean())
+
+
+def test_where_defaults_are_rare_a_better_challenger_still_passes():
+    """Of 20 with a true gain of 0.05 on 20,000 loans nearly all are promoted, of equals few."""
+    noises = [RARE.noise_for(gain) for gain in (0.05, 0.0)]
+    draws = [RARE.draw(20_000, noises, np.random.default_rng([1, n])) for n in range(20)]
+    better, equal = np.sum([[judge(*said).promote for said in drawn] for drawn in draws], axis=0)
+    assert better >= 15
+    assert equal <= binom.isf(0.001, 20, 0.025)
+
+
+@pytest.mark.parametrize(
+    ("rate", "brier", "calibration"),
+    [
+        (0.0, 0.0, 0.0),
+        (0.01, 0.06 * 0.01 * 0.99, 0.0025),
+        (0.1, 0.005, 0.02),
+        (0.2, 0.005, 0.02),
+        (0.99, 0.06 * 0.01 * 0.99, 0.0025),
+    ],
+)
+def test_margins_shrink_with_the_rarer_class_only(rate, brier, calibration):
+    """From 10 % on they are what they say; below they are shares, and the others never change."""
+    found = Margins().at(rate)
+    assert (found.brier, found.calibration) == pytest.approx((brier, calibration))
+    assert (found.profit, found.auc, found.segment) == (25.0, 0.01, 0.05)
+    assert Margins(brier=1e-6, calibration=1e-6).at(rate).brier <= 1e-6
+    with pytest.raises(ValueError, match=r"default_rate is 1\.2"):
+        Margins().at(1.2)
+
+
 def test_a_group_that_is_surely_harmed_keeps_the_challenger_out():
     """Better for all, but one group in three is ranked by chance: keep, and the reason names it."""
     label, old, new, amount = scored()
