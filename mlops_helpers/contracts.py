@@ -9,16 +9,22 @@ negative income or a repeated id elsewhere.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 import pandera.pandas as pa
 
 from mlops_helpers.coercion import Coerced, to_number, to_text, to_time
+from mlops_helpers.violations import (
+    ContractError,
+    Violation,
+    missing_columns,
+    short,
+    violation_where,
+)
 
 NUMERIC = (
     "age",
@@ -50,47 +56,18 @@ LIMITS: dict[str, tuple[float, float]] = {
 """The least and the greatest value of each number; `math.ulp(0.0)`, the smallest above 0."""
 
 EARLIEST, LATEST = pd.Timestamp("1980-01-01", tz="UTC"), pd.Timestamp("2100-01-01", tz="UTC")
-EXAMPLES = 3
 PRESENT = "must not be missing"
 SETTLED = (
     "must not be missing: every loan needs its outcome. End the file at the last month whose "
-    "loans are all settled; leaving out open loans one by one keeps only the early defaults"
+    "loans are all settled; leaving out open loans one by one keeps only the early defaults. The "
+    "command `retrain` takes open loans as they are"
+)
+HALF_OPEN = (
+    "must not be missing where {other} is given: an open loan has neither default nor outcome_at, "
+    "a settled one both"
 )
 UNIQUE = "must be unique"
 TIME_ORDER = "must be later than applied_at"
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One broken rule: its column, the rule, the number of rows breaking it, a few of them."""
-
-    column: str
-    rule: str
-    count: int | None = None
-    examples: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """Return one line: column, rule, rows and examples."""
-        line = f"{self.column} {self.rule}".strip()
-        if self.count is None:
-            return line
-        rows = "1 row" if self.count == 1 else f"{self.count:,} rows"
-        return f"{line} – {rows}" + (f": {', '.join(self.examples)}" if self.examples else "")
-
-
-class ContractError(ValueError):
-    """Applications break the contract; the message lists every broken rule at once."""
-
-    def __init__(self, violations: Sequence[Violation], *, source: str = "applications") -> None:
-        """Keep the `violations` and say them all, under the name of the `source`."""
-        self.violations = tuple(violations)
-        self.source = source
-        rules = "1 rule is" if len(violations) == 1 else f"{len(violations)} rules are"
-        shown = any("(row " in example for v in violations for example in v.examples)
-        where = " (row 1 is the first below the header)" if shown else ""
-        super().__init__(
-            "\n".join([f"{source}: {rules} broken{where}", *(f"  - {v}" for v in violations)])
-        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +97,7 @@ def validate_applications(frame: pd.DataFrame, *, labelled: bool = True) -> Cont
     """Return a report with the typed applications, or raise ContractError listing every fault.
 
     `frame` may hold text (a CSV as read) or types. With `labelled=False` the outcome columns may
-    be absent or empty: applications whose outcome is not known yet.
+    be absent or empty: applications that are to be scored.
     """
     found = inspect_applications(frame, labelled=labelled)
     if found.violations:
@@ -130,11 +107,14 @@ def validate_applications(frame: pd.DataFrame, *, labelled: bool = True) -> Cont
     return ContractReport(found.frame, len(found.frame), missing, found.notes)
 
 
-def inspect_applications(frame: pd.DataFrame, *, labelled: bool = True) -> Inspection:
+def inspect_applications(
+    frame: pd.DataFrame, *, labelled: bool = True, open_loans: bool = False
+) -> Inspection:
     """Return what was read and every broken rule; never raises for what the data hold.
 
     A column that is there more than once, or that cannot be read at all, is a violation of its
-    own and is not judged further.
+    own and is not judged further. With `open_loans` a row may have neither `default` nor
+    `outcome_at`, never one of them only; the target is float64 then, also if all is settled.
     """
     times = Counter(frame.columns)
     wanted = [name for name in COLUMNS if labelled or name not in OUTCOME or times[name]]
@@ -152,62 +132,27 @@ def inspect_applications(frame: pd.DataFrame, *, labelled: bool = True) -> Inspe
             read[name] = _coerce(name, rows[name])
         except (ArithmeticError, TypeError, ValueError) as error:
             why = f"{type(error).__name__}: {error}"
-            violations.append(Violation(name, f"cannot be read ({_short(why)})"))
+            violations.append(Violation(name, f"cannot be read ({short(why)})"))
     typed = pd.DataFrame({name: column.values for name, column in read.items()}, index=rows.index)
     unread = {name: _any(column.faults.values(), rows.index) for name, column in read.items()}
     for name, column in read.items():
         for rule, mask in column.faults.items():
             violations += violation_where(mask, rows, name, rule)
-    violations += _broken_rules(typed, rows, unread, labelled=labelled)
+    violations += _broken_rules(typed, rows, unread, labelled=labelled and not open_loans)
+    if open_loans:
+        violations += _half_open(typed, rows, unread)
     notes = [f"{name}: {note}" for name, column in read.items() for note in column.notes]
     extra = [str(name) for name in frame.columns if name not in COLUMNS]
     if extra:
         notes.append(f"columns not used: {', '.join(extra)}")
-    if TARGET in typed and not violations and typed[TARGET].notna().all():
+    settled = TARGET in typed and not open_loans and typed[TARGET].notna().all()
+    if settled and not violations:
         typed[TARGET] = typed[TARGET].astype("int64")
     return Inspection(typed.set_axis(frame.index), tuple(violations), tuple(notes))
 
 
-def missing_columns(present: Iterable[object], wanted: Iterable[str]) -> list[Violation]:
-    """Return a violation for each wanted column that is absent, with the nearest name present."""
-    names = [str(name) for name in present]
-    found = []
-    for name in wanted:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-            hint = f" (is it the column {near[0]!r}?)" if near else ""
-            found.append(Violation(name, f"must be a column of the file{hint}"))
-    return found
-
-
-def violation_where(mask: pd.Series, rows: pd.DataFrame, column: str, rule: str) -> list[Violation]:
-    """Return one violation with count and examples if `mask` is true anywhere, else none.
-
-    Rows are numbered from 1, the header not counted, by the frame's own index.
-    """
-    hits = rows.index[mask.to_numpy(dtype=bool)]
-    if hits.empty:
-        return []
-    has_id = "application_id" in rows and column != "application_id"
-    examples = []
-    for place in hits[:EXAMPLES]:
-        value = rows.at[place, column]
-        name = f", {_short(rows.at[place, 'application_id'])}" if has_id else ""
-        examples.append(f"{_short(value)} (row {place + 1}{name})")
-    return [Violation(column, rule, len(hits), tuple(examples))]
-
-
 def _twice(times: int) -> str:
     return f"must be there once (it is there {times} times; which one is right?)"
-
-
-def _short(value: object) -> str:
-    if isinstance(value, int) and value.bit_length() > 128:  # Python refuses to spell the largest
-        return f"a whole number of {value.bit_length():,} bits"
-    if pd.api.types.is_scalar(value) and pd.isna(value):
-        return "(missing)"
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 40 else text[:37] + "…"
 
 
 def _coerce(name: str, column: pd.Series) -> Coerced:
@@ -243,6 +188,18 @@ def _broken_rules(
         found += violation_where(pd.Series(mask, index=rows.index), rows, column, rule)
     order = {name: place for place, name in enumerate(COLUMNS)}
     return sorted(found, key=lambda violation: order[violation.column])
+
+
+def _half_open(
+    typed: pd.DataFrame, rows: pd.DataFrame, unread: dict[str, pd.Series]
+) -> list[Violation]:
+    """Find rows with one half of an outcome; a cell that could not be read is no missing one."""
+    found: list[Violation] = []
+    if set(OUTCOME) <= set(typed):
+        for name, other in (OUTCOME, OUTCOME[::-1]):
+            missing = typed[name].isna() & ~unread[name] & rows[other].notna()
+            found += violation_where(missing, rows, name, HALF_OPEN.format(other=other))
+    return found
 
 
 def _schema(typed: pd.DataFrame, *, labelled: bool) -> pa.DataFrameSchema:

@@ -1,8 +1,8 @@
 """Applications for the course: simulated with a known truth, or read from your own file.
 
-`load_stream` is the door the notebooks use; the rest is re-exported from the module of its idea:
-`simulation` (the world), `loans` (LendingClub's columns), `timeline` (dates and splits),
-`contracts` (column names and rules), `reading` (files).
+`load_stream` is the door the notebooks use, `load_arriving` that of `retrain`; the rest is
+re-exported from the module of its idea: `simulation` (the world), `loans` (LendingClub's columns),
+`timeline` (dates and splits), `contracts` (column names and rules), `reading` (files).
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from mlops_helpers.contracts import (
     NUMERIC,
     TARGET,
     TIMES,
-    ContractError,
-    Violation,
     inspect_applications,
 )
 from mlops_helpers.loans import looks_like_lending_club, map_lending_club
@@ -43,22 +41,26 @@ from mlops_helpers.timeline import (
     split_by_time,
     timeline_faults,
 )
+from mlops_helpers.violations import ContractError, Violation
 
 __all__ = [
     "CATEGORICAL",
     "FEATURES",
     "NUMERIC",
     "TARGET",
+    "Applications",
     "Split",
     "Stream",
     "Timeline",
     "between",
     "known_at",
     "load_applications",
+    "load_arriving",
     "load_lending_club",
     "load_stream",
     "plan_timeline",
     "portfolio_truth",
+    "settled_stream",
     "simulate_applications",
     "simulate_portfolio",
     "split_by_time",
@@ -71,8 +73,8 @@ OUTCOME_DAYS = 365
 
 
 @dataclass(frozen=True)
-class Stream:
-    """Valid applications in order of time, where they come from, and their timeline."""
+class Applications:
+    """Valid applications in order of time, and where they come from."""
 
     frame: pd.DataFrame
     source: str  # "simulated", or the file's name
@@ -80,6 +82,12 @@ class Stream:
     rows_read: int
     left_out: dict[str, int]  # reason -> rows
     digest: str  # sha256 of the frame's content, in hex
+
+
+@dataclass(frozen=True)
+class Stream(Applications):
+    """Applications whose outcomes are all known, with the timeline of the course."""
+
     timeline: Timeline
 
 
@@ -92,6 +100,51 @@ def load_stream(applications: str | Path = "simulated", *, seed: int = 42) -> St
 
     Raises ContractError listing every broken rule of the file, its rows and its timeline.
     """
+    read, found = _read(applications, seed, open_loans=False)
+    timeline = _timeline(read.frame, found)
+    if found or timeline is None:
+        raise ContractError(found, source=read.source)
+    return Stream(**vars(read), timeline=timeline)
+
+
+def load_arriving(applications: str | Path = "simulated", *, seed: int = 42) -> Applications:
+    """Return applications as a lender has them today: those of the last months are open loans.
+
+    As `load_stream`, but a row may have neither `default` nor `outcome_at`: its outcome is not
+    known yet. `default` is float64, NaN for an open loan. No timeline is asked for: a file may
+    hold any span. Raises ContractError listing every broken rule of the file and its rows.
+    """
+    read, found = _read(applications, seed, open_loans=True)
+    if found:
+        raise ContractError(found, source=read.source)
+    return read
+
+
+def settled_stream(arrived: Applications) -> Stream:
+    """Return the months before the first open loan's, with the timeline of the course.
+
+    Cut at a month because leaving out open loans one by one keeps only the early defaults of the
+    last months. Raises ContractError, naming that loan, if what is left carries no timeline.
+    """
+    open_loans = arrived.frame[arrived.frame[TARGET].isna()]
+    frame, source = arrived.frame, arrived.source
+    if len(open_loans):
+        first = open_loans.iloc[0]
+        month = first["applied_at"].normalize().replace(day=1)
+        frame = frame[frame["applied_at"] < month].reset_index(drop=True)
+        source += f" before {month:%Y-%m}, in which loan {first['application_id']} is still open"
+    frame = frame.astype({TARGET: "int64"})
+    found: list[Violation] = [] if len(frame) else [Violation("", "the file holds no rows")]
+    timeline = _timeline(frame, found)
+    if found or timeline is None:
+        raise ContractError(found, source=source)
+    return Stream(**vars(arrived) | {"frame": frame, "digest": _digest(frame)}, timeline=timeline)
+
+
+def _read(
+    applications: str | Path, seed: int, *, open_loans: bool
+) -> tuple[Applications, list[Violation]]:
+    """Read applications and every broken rule of their rows; broken ones are not in order."""
     found: list[Violation] = []
     left_out: dict[str, int] = {}
     simulated = str(applications) == "simulated"
@@ -103,15 +156,15 @@ def load_stream(applications: str | Path = "simulated", *, seed: int = 42) -> St
         source, raw = path.name, read_table(path)
         rows_read = len(raw)
         if looks_like_lending_club(raw.columns):
-            mapped = map_lending_club(raw, outcome_days=OUTCOME_DAYS)
+            mapped = map_lending_club(raw, outcome_days=OUTCOME_DAYS, open_loans=open_loans)
             raw, left_out = mapped.frame, mapped.left_out
             found.extend(mapped.violations)
-    frame = _inspect(raw, found)
-    timeline = _timeline(frame, found)
-    if found or timeline is None:
-        raise ContractError(found, source=source)
-    frame = frame.sort_values(["applied_at", "application_id"], ignore_index=True)
-    return Stream(frame, source, simulated, rows_read, left_out, _digest(frame), timeline)
+    frame = _inspect(raw, found, open_loans=open_loans)
+    digest = ""
+    if not found:
+        frame = frame.sort_values(["applied_at", "application_id"], ignore_index=True)
+        digest = _digest(frame)
+    return Applications(frame, source, simulated, rows_read, left_out, digest), found
 
 
 def load_applications(path: str | Path) -> pd.DataFrame:
@@ -139,12 +192,14 @@ def _checked(raw: pd.DataFrame, found: list[Violation], *, source: str) -> pd.Da
     return frame
 
 
-def _inspect(raw: pd.DataFrame, found: list[Violation]) -> pd.DataFrame:
+def _inspect(
+    raw: pd.DataFrame, found: list[Violation], *, open_loans: bool = False
+) -> pd.DataFrame:
     """Return the typed frame, adding to `found`; what mapping found absent is not said twice."""
     if raw.empty and found:
         return raw
     mapped = bool(found)
-    inspected = inspect_applications(raw)
+    inspected = inspect_applications(raw, open_loans=open_loans)
     found.extend(v for v in inspected.violations if v.column in raw or not mapped)
     return inspected.frame
 

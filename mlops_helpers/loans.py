@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 
 from mlops_helpers.coercion import TEXT, Coerced, to_number, to_text
-from mlops_helpers.contracts import COLUMNS, EXAMPLES, Violation, missing_columns, violation_where
+from mlops_helpers.contracts import COLUMNS
+from mlops_helpers.violations import EXAMPLES, Violation, missing_columns, violation_where
 
 RAW_COLUMNS = (
     "loan_amnt",
@@ -78,12 +79,13 @@ def looks_like_lending_club(columns: Iterable[str]) -> bool:
     return "applied_at" not in names and len(names.intersection(RAW_COLUMNS)) >= 4
 
 
-def map_lending_club(raw: pd.DataFrame, *, outcome_days: int) -> Mapped:
+def map_lending_club(raw: pd.DataFrame, *, outcome_days: int, open_loans: bool = False) -> Mapped:
     """Return the settled loans in a LendingClub frame, one application a row.
 
-    Rows without amount, income, issue date or a debt ratio within 0–100 per cent, and open loans,
-    are left out and counted. Columns that are absent are violations, and the frame lacks what is
-    made of them: the rest is judged all the same. Raises ValueError if `outcome_days` is below one.
+    Rows without amount, income, issue date or a debt ratio within 0–100 per cent are left out and
+    counted, and so are open loans; with `open_loans` they stay, without `default` and `outcome_at`.
+    Columns that are absent are violations, and the frame lacks what is made of them: the rest is
+    judged all the same. Raises ValueError if `outcome_days` is below one.
     """
     if outcome_days < 1:
         raise ValueError(f"outcome_days == {outcome_days}, must be at least 1: labels come late.")
@@ -105,7 +107,7 @@ def map_lending_club(raw: pd.DataFrame, *, outcome_days: int) -> Mapped:
     values |= {v.column: no_time if v.column in TIMES else gap for v in absent}
     frame = _applications(values, outcome_days)
     frame = frame.drop(columns=[c for c, source in SOURCES.items() if source not in raw])
-    left_out, keep = _leave_out(frame)
+    left_out, keep = _leave_out(frame, open_loans=open_loans)
     if not keep.any():
         reasons = "; ".join(f"{reason} – {rows:,}" for reason, rows in left_out.items())
         rule = f"keeps none of its {len(raw):,} loans, must hold settled ones ({reasons})"
@@ -157,16 +159,18 @@ def _applications(read: dict[str, pd.Series], outcome_days: int) -> pd.DataFrame
             "loan_purpose": read["purpose"],
             "home_ownership": read["home_ownership"],
             "default": read["loan_status"],
-            "outcome_at": applied_at + pd.Timedelta(days=outcome_days).as_unit("us"),
+            "outcome_at": (applied_at + pd.Timedelta(days=outcome_days).as_unit("us")).where(
+                read["loan_status"].notna()
+            ),
         }
     )
 
 
-def _leave_out(frame: pd.DataFrame) -> tuple[dict[str, int], pd.Series]:
+def _leave_out(frame: pd.DataFrame, *, open_loans: bool) -> tuple[dict[str, int], pd.Series]:
     """Return the number of rows for each reason, and which rows remain."""
     tests: tuple[tuple[str, str, Callable[[pd.Series], pd.Series]], ...] = (
         ("issue date missing", "applied_at", pd.Series.isna),
-        ("loan still open", "default", pd.Series.isna),
+        ("loan still open", "default", lambda known: known.isna() & (not open_loans)),
         ("loan amount missing", "loan_amount", pd.Series.isna),
         ("annual income missing", "annual_income", pd.Series.isna),
         ("annual income is zero", "annual_income", lambda income: income == 0),

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as arrow
 import pyarrow.parquet as parquet
 
-from mlops_helpers.contracts import EXAMPLES, ContractError, Violation
+from mlops_helpers.violations import EXAMPLES, ContractError, Violation
 
 GAPS = frozenset({"", "na", "n/a", "nan", "null"})
 """Cells that mean "missing", in any case; "none" is a home ownership."""

@@ -8,14 +8,13 @@ import pytest
 
 from mlops_helpers.contracts import (
     COLUMNS,
-    EXAMPLES,
     MAY_BE_MISSING,
-    ContractError,
-    Violation,
+    OUTCOME,
     inspect_applications,
     validate_applications,
 )
 from mlops_helpers.simulation import simulate_applications
+from mlops_helpers.violations import EXAMPLES, ContractError
 
 N = 60
 
@@ -182,6 +181,49 @@ def test_unlabelled_applications(frame):
     assert {column for column, _ in broken(new, labelled=False)} == {"loan_amount"}
 
 
+def test_open_loans_lack_the_whole_outcome(frame):
+    """Neither half is fine where open loans are taken and named where they are not; one half
+    alone never is, and a cell that cannot be read is told as that."""
+    late = frame.index >= N - 20
+    opened = frame.assign(**{name: frame[name].mask(late, None) for name in OUTCOME})
+    found = inspect_applications(opened, open_loans=True)
+    assert found.violations == ()
+    assert found.frame["default"].isna().sum() == found.frame["outcome_at"].isna().sum() == 20
+    refused = broken(opened)
+    assert {(v.column, v.count) for v in refused.values()} == {(name, 20) for name in OUTCOME}
+    assert all("The command `retrain` takes open loans" in rule for _, rule in refused)
+    opened.loc[N - 1, "default"] = 1
+    opened.loc[2, "default"] = None
+    opened.loc[3, "outcome_at"] = "soon"
+    opened.loc[N - 3, "loan_amount"] = -1
+    found = inspect_applications(opened, open_loans=True)
+    told = {(v.column, v.rule.partition(":")[0]): v.examples for v in found.violations}
+    assert set(told) == {
+        ("default", "must not be missing where outcome_at is given"),
+        ("outcome_at", "must not be missing where default is given"),
+        ("outcome_at", "must be a date or time in ISO 8601 (2023-05-01 or 2023-05-01T09"),
+        ("loan_amount", "must be above 0 (US dollars)"),
+    }
+    assert "(row 3," in told["default", "must not be missing where outcome_at is given"][0]
+    assert f"(row {N}," in told["outcome_at", "must not be missing where default is given"][0]
+
+
+def test_the_target_of_open_loans_has_one_type(frame):
+    """float64 whether some are open, none or all: equal rows have one digest in each month."""
+    for cells in (frame["default"], None):
+        given = frame.assign(default=cells)
+        given["outcome_at"] = None if cells is None else given["outcome_at"]
+        found = inspect_applications(given, open_loans=True)
+        assert found.violations == ()
+        assert found.frame["default"].dtype == "float64"
+
+
+def test_open_loans_need_the_columns_of_the_outcome(frame):
+    """Empty, not absent: a file without them is another one than was meant."""
+    found = inspect_applications(frame.drop(columns=list(OUTCOME)), open_loans=True)
+    assert {v.column for v in found.violations} == set(OUTCOME)
+
+
 def test_a_broken_feed_breaks_the_contract():
     """The scenario is caught before any model sees it."""
     feed = simulate_applications(200, seed=3, start="2024-01", scenario="broken feed")
@@ -198,21 +240,6 @@ def test_row_numbers_follow_the_frame_and_the_index_is_kept(frame):
     assert "(row 41," in violation.examples[0]
     doubled = pd.concat([frame, frame])
     assert [v.count for v in broken(doubled).values()] == [2 * N]
-
-
-def test_the_message_is_a_list():
-    """One line a rule under the name of the source; a ValueError for those who catch that."""
-    error = ContractError(
-        [Violation("age", "must be", 1200, ("7 (row 1)",)), Violation("x", "is absent")],
-        source="loans.csv",
-    )
-    assert isinstance(error, ValueError)
-    assert str(error).splitlines() == [
-        "loans.csv: 2 rules are broken (row 1 is the first below the header)",
-        "  - age must be – 1,200 rows: 7 (row 1)",
-        "  - x is absent",
-    ]
-    assert "header" not in str(ContractError([Violation("x", "is absent")]))
 
 
 def test_a_column_that_is_there_twice_is_named(frame):
