@@ -26,7 +26,7 @@ from mlops_helpers.quarantine import broken_rows, schema_fault
 from mlops_helpers.retraining import Evidence, calibration_gap
 from mlops_helpers.threads import one_thread
 
-__all__ = ["SEVERE", "gather", "shares_of_importance"]
+__all__ = ["SEVERE", "broken_inputs", "gather", "shares_of_importance"]
 
 SEVERE = ("medium", "high")
 """Severities that count as drifted by effect; "low" is what one looks at next time.
@@ -50,6 +50,7 @@ def gather(
     importance: Mapping[str, float] | None = None,
     reference: Reference | None = None,
     accepted: Collection[str] = (),
+    faults: tuple[str, ...] | None = None,
     seed: int,
 ) -> Evidence:
     """The evidence for and against retraining `model`, the champion's pipeline, at `as_of`.
@@ -64,7 +65,8 @@ def gather(
     rows, and they are not scored again.
 
     accepted: columns whose gaps and new categories a person has looked at, see `feed_faults`;
-    ValueError for what is no feature.
+    ValueError for what is no feature. faults: what `broken_inputs` says, if it was asked already,
+    or () if nobody wants to know.
 
     All rows are to be those known at `as_of`; among young ones only the early outcomes are, which
     are mostly defaults, so `labelled` must leave them out as `training_windows.choose_rows` does.
@@ -93,11 +95,22 @@ def gather(
         age_days=(as_of - train["applied_at"].max()) / DAY,
         new_rows=float(new_rows),
         days_since_training=(as_of - trained_at) / DAY,
-        faults=(
-            *feed_faults(fitted, held, recent, "recent applications", accepted=accepted),
-            *feed_faults(fitted, held, seen, "labelled applications", accepted=accepted),
-        ),
+        faults=broken_inputs(fitted, held, recent, seen, accepted) if faults is None else faults,
         accepted=tuple(sorted(set(accepted))),
+    )
+
+
+def broken_inputs(
+    reference: Reference,
+    holdout: pd.DataFrame,
+    recent: pd.DataFrame,
+    labelled: pd.DataFrame,
+    accepted: Collection[str] = (),
+) -> tuple[str, ...]:
+    """What `feed_faults` finds in both lots; `holdout` and `labelled` without broken rows."""
+    return (
+        *feed_faults(reference, holdout, recent, "recent applications", accepted=accepted),
+        *feed_faults(reference, holdout, labelled, "labelled applications", accepted=accepted),
     )
 
 

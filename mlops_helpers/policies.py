@@ -63,7 +63,7 @@ class Policy:
         limits = self.limits
         before = min(limits.max_drifted_importance, limits.max_expected_auc_drop) < OFF
         after = min(limits.max_auc_drop, limits.max_calibration_gap) < OFF
-        return {"applicants": self.veto or before, "outcomes": after}
+        return {"applicants": self.veto or before, "outcomes": after, "faults": self.veto}
 
 
 _DEFAULT = RetrainingPolicy()
@@ -208,8 +208,6 @@ def _live(policy: Policy, shelf: Shelf, months: int, costs: CostModel) -> list[_
     steps = [_Step(champion)]
     for month in range(2, months + 1):
         evidence = shelf.evidence(champion, month, last, **policy.looks)
-        if not policy.veto:
-            evidence = replace(evidence, faults=())
         decision = decide(evidence, policy.limits)
         promoted, verdict = False, ""
         if decision.retrain:
@@ -226,7 +224,7 @@ def _live(policy: Policy, shelf: Shelf, months: int, costs: CostModel) -> list[_
 def _judged(shelf: Shelf, champion: Model, challenger: Model, costs: CostModel) -> Verdict:
     """The judge on the newest labelled rows, which neither model was trained on."""
     rows = shelf.frame.iloc[challenger.holdout]
-    scores = (model.scores[challenger.holdout] for model in (champion, challenger))
+    scores = (shelf.scores(model, challenger.holdout) for model in (champion, challenger))
     return judge(rows[TARGET], *scores, rows["loan_amount"], costs=costs)
 
 

@@ -2,7 +2,7 @@
 
 A model trained in a month depends on the rows known by then, and not on the policy that asked for
 it. So the fits are shared, and so is what is known about a champion in a month. Each model scores
-what came after its training rows once; everything else looks its scores up.
+a row once; everything else looks its scores up.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from mlops_helpers.candidates import seeded
-from mlops_helpers.contracts import CATEGORICAL, LATEST, LIMITS, TARGET
+from mlops_helpers.contracts import CATEGORICAL, FEATURES, LATEST, LIMITS, OUTCOME, TARGET
 from mlops_helpers.drift import Reference
 from mlops_helpers.features import LoanFeatures, as_features, build_pipeline
-from mlops_helpers.gathering import gather
+from mlops_helpers.gathering import broken_inputs, gather
 from mlops_helpers.importance import permutation_table
 from mlops_helpers.quarantine import broken_rows
 from mlops_helpers.retraining import Evidence
@@ -47,7 +47,8 @@ def small_boosting() -> HistGradientBoostingClassifier:
 class Model:
     """A model trained at the start of `month`; rows are places in the shelf's frame.
 
-    scores: its probability of default for every row applied after its training rows, else NaN.
+    scores: its probability of default for every row applied for from `month` on. Earlier rows that
+    it did not learn from are NaN until `Shelf.scores` is asked for them, training rows always.
     """
 
     month: int
@@ -82,15 +83,20 @@ class Shelf:
         # Ratios learn nothing, so one table of them serves every fit.
         self._ratios = LoanFeatures().fit_transform(self.features)
         self.fits: list[float] = []
+        # What evidence is made of, without the columns that nothing reads.
+        self._rows = frame[["applied_at", *FEATURES, *OUTCOME]]
         self._estimator = seeded(estimator, seed)
         # The same rows without their features' faults: what a lender without a contract would take.
         times = frame[["application_id", "applied_at", "outcome_at", TARGET]]
-        self._unchecked = times.assign(**_SOUND)
+        ids = pd.factorize(frame["application_id"])[0]  # repeated ids are told faster by number
+        self._unchecked = times.assign(**_SOUND, application_id=ids)
         broken = broken_rows(frame)
+        self._is_broken = broken.to_numpy()
         self._checked = self._unchecked[~broken]
         self._first_broken = frame.loc[broken, "outcome_at"].min() if broken.any() else LATEST
         self._models: dict[tuple[int, bool], Model] = {}
         self._evidence: dict[tuple[int, int, str], Evidence] = {}
+        self._faults: dict[tuple[int, int, str], tuple[str, ...]] = {}
         self._importance: dict[int, dict[str, float]] = {}
         self._holdouts: dict[int, pd.DataFrame] = {}
         self._references: dict[int, Reference] = {}
@@ -124,26 +130,39 @@ class Shelf:
         return list(found.values())
 
     def evidence(
-        self, model: Model, month: int, last_training: int, *, applicants: bool, outcomes: bool
+        self,
+        model: Model,
+        month: int,
+        last_training: int,
+        *,
+        applicants: bool,
+        outcomes: bool,
+        faults: bool,
     ) -> Evidence:
         """What is known about a champion at the start of `month`, as far as it is asked for.
 
-        `applicants`: drift, expected drop and faults, from recent applications; `outcomes`: AUC
-        drop and calibration gap, from live rows whose outcome is known. `last_training` is the
-        month of the last training, promoted or not.
+        `applicants`: drift and expected drop, from recent applications; `outcomes`: AUC drop and
+        calibration gap, from live rows whose outcome is known; `faults`: what is broken in those
+        rows. `last_training` is the month of the last training, promoted or not.
         """
         known = Evidence()
         if applicants:
             known = self._part(model, month, "applicants")
         if outcomes:
             found = self._part(model, month, "outcomes")
-            known = replace(
-                known,
-                auc_drop=found.auc_drop,
-                calibration_gap=found.calibration_gap,
-                faults=known.faults + found.faults,
-            )
+            known = replace(known, auc_drop=found.auc_drop, calibration_gap=found.calibration_gap)
+        if faults:
+            asked = {"applicants": applicants, "outcomes": outcomes}
+            told = [self._broken(model, month, part) for part, is_in in asked.items() if is_in]
+            known = replace(known, faults=sum(told, ()))
         return self._aged(model, month, last_training, known)
+
+    def scores(self, model: Model, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What `model` says of these rows; NaN of rows until the last that it learnt from."""
+        first, served = model.train[-1] + 1, self._first_row(model.month)
+        if len(rows) and rows[0] < served and np.isnan(model.scores[first:served]).any():
+            model.scores[first:served] = self._predicted(model.pipeline, first, served)
+        return model.scores[rows]
 
     def _aged(self, model: Model, month: int, last_training: int, known: Evidence) -> Evidence:
         """Age, new rows and rest as of `month`, added to what else is `known`."""
@@ -174,30 +193,59 @@ class Shelf:
         pipeline[1:].fit(self._ratios.iloc[train], self.frame[TARGET].iloc[train], **weight)
         self.fits.append(time.perf_counter() - begun)
         scores = np.full(len(self.frame), np.nan)
-        later = np.arange(train[-1] + 1, len(scores))
-        scores[later] = pipeline[1:].predict_proba(self._ratios.iloc[later])[:, 1]
+        served = self._first_row(month)
+        scores[served:] = self._predicted(pipeline, served, len(scores))
         return Model(month, train, holdout, scores, pipeline)
+
+    def _first_row(self, month: int) -> int:
+        return int(self.frame["applied_at"].searchsorted(self.start(month)))
+
+    def _predicted(self, pipeline: Pipeline, first: int, end: int) -> NDArray[np.float64]:
+        if first >= end:
+            return np.empty(0)
+        return np.asarray(pipeline[1:].predict_proba(self._ratios.iloc[first:end])[:, 1])
 
     def _part(self, model: Model, month: int, part: Literal["applicants", "outcomes"]) -> Evidence:
         """Half of the evidence, remembered: `gather` takes what it is not given as not known."""
         key = id(model), month, part
         if key not in self._evidence:
-            of_month = self.rows(month, before=RECENT_MONTHS)
-            about = part == "applicants"
+            recent, live = self._lots(model, month, part)
             self._evidence[key] = gather(
                 model.pipeline,
                 train=self.frame.iloc[model.train[-1:]],  # its age; the rest is in the reference
                 holdout=self._held(model),
-                recent=self._scored(model, of_month if about else of_month[:0]),
-                labelled=self._scored(model, self._live(model, month)[: 0 if about else None]),
+                recent=self._scored(model, recent),
+                labelled=self._scored(model, live),
                 as_of=self.start(month),
                 trained_at=self.start(model.month),
                 new_rows=0,  # see `_aged`
-                importance=self._weights(model) if about else {},
+                importance=self._weights(model) if len(recent) else {},
                 reference=self._reference(model),
+                faults=(),  # see `_broken`
                 seed=self.seed,
             )
         return self._evidence[key]
+
+    def _broken(
+        self, model: Model, month: int, part: Literal["applicants", "outcomes"]
+    ) -> tuple[str, ...]:
+        """What is broken in the rows of half of the evidence, remembered like it."""
+        key = id(model), month, part
+        if key not in self._faults:
+            lots = (model.holdout, *self._lots(model, month, part))
+            held, recent, live = (self._rows.iloc[places] for places in lots)
+            held, live = (rows[~self._is_broken[rows.index]] for rows in (held, live))
+            self._faults[key] = broken_inputs(self._reference(model), held, recent, live)
+        return self._faults[key]
+
+    def _lots(
+        self, model: Model, month: int, part: Literal["applicants", "outcomes"]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Places of recent applications and of labelled live rows; the other half has none."""
+        none = np.empty(0, dtype=np.int64)
+        if part == "applicants":
+            return self.rows(month, before=RECENT_MONTHS), none
+        return none, self._live(model, month)
 
     def _live(self, model: Model, month: int) -> NDArray[np.int64]:
         """Rows with outcomes known by `month` that were applied for after the model's holdout."""
@@ -215,7 +263,7 @@ class Shelf:
         return self._holdouts[key]
 
     def _scored(self, model: Model, places: NDArray[np.int64]) -> pd.DataFrame:
-        return self.frame.iloc[places].assign(probability=model.scores[places])
+        return self._rows.iloc[places].assign(probability=self.scores(model, places))
 
     def _weights(self, model: Model) -> dict[str, float]:
         """Importance by permutation on the model's holdout, once shuffled."""

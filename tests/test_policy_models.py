@@ -80,20 +80,25 @@ def test_both_recipes_share_a_model_while_nothing_is_broken(shelf):
 
 
 def test_scores_are_the_pipelines_own_and_never_of_training_rows(shelf):
-    """Looked-up scores equal `predict_proba` of the raw columns; training rows have none."""
+    """Looked-up scores equal `predict_proba` of the raw columns; training rows have none.
+
+    Rows between the training rows and the model's month are scored when asked for.
+    """
     model = shelf.model(12, quarantine=False)
-    rows = shelf.rows(20)
-    expected = model.pipeline.predict_proba(shelf.frame.iloc[rows][list(FEATURES)])[:, 1]
-    np.testing.assert_allclose(model.scores[rows], expected, rtol=0, atol=1e-12)
-    assert np.isnan(model.scores[model.train]).all()
-    assert np.isfinite(model.scores[model.holdout]).all()
+    for rows in (shelf.rows(20), model.holdout, shelf.rows(12, before=4)):
+        expected = model.pipeline.predict_proba(shelf.frame.iloc[rows][list(FEATURES)])[:, 1]
+        np.testing.assert_allclose(shelf.scores(model, rows), expected, rtol=0, atol=1e-12)
+    assert np.isnan(shelf.scores(model, model.train)).all()
+    served = shelf.frame["applied_at"] >= shelf.start(12)
+    assert np.isfinite(model.scores[served]).all()
 
 
 def test_evidence_is_that_of_gather_on_the_plain_rows(shelf):
     """Remembered halves and looked-up scores give what one call with everything gives."""
     model, month, frame = shelf.model(3, quarantine=False), 24, shelf.frame
     now = shelf.start(month)
-    found = shelf.evidence(model, month, 10, applicants=True, outcomes=True)
+    everything = {"applicants": True, "outcomes": True, "faults": True}
+    found = shelf.evidence(model, month, 10, **everything)
     known = frame[(frame["outcome_at"] <= now) & (frame.index > model.holdout[-1])]
     since = known["applied_at"].max() - pd.DateOffset(months=3)
     holdout = frame.iloc[model.holdout]
@@ -122,13 +127,16 @@ def test_evidence_is_that_of_gather_on_the_plain_rows(shelf):
 
 
 def test_what_is_not_asked_for_is_not_known(shelf):
-    """Without applicants there is no drift and no fault, without outcomes no AUC drop."""
+    """Without applicants there is no drift, without outcomes no AUC drop; nor faults unasked."""
     model = shelf.model(3, quarantine=False)
-    nothing = shelf.evidence(model, 24, 3, applicants=False, outcomes=False)
+    nothing = shelf.evidence(model, 24, 3, applicants=False, outcomes=False, faults=True)
     assert nothing.faults == ()
     assert np.isnan(nothing.drifted_importance)
     assert not nothing.auc_drop.known
     assert nothing.new_rows > 0
-    half = shelf.evidence(model, 24, 3, applicants=True, outcomes=False)
+    half = shelf.evidence(model, 24, 3, applicants=True, outcomes=False, faults=True)
     assert half.faults
     assert not half.auc_drop.known
+    unasked = shelf.evidence(model, 24, 3, applicants=True, outcomes=False, faults=False)
+    assert unasked.faults == ()
+    assert unasked.drifted == half.drifted
