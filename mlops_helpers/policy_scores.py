@@ -53,15 +53,17 @@ def compare_policies(
     policies: Sequence[Policy] = POLICIES,
     window: TrainingWindow | None = None,
     estimator: ClassifierMixin | None = None,
+    label_delay: pd.Timedelta | None = None,
     progress: bool = True,
 ) -> PolicyComparison:
     """Let each policy live through the years of each seed and compare what they earned.
 
     `seeds`: how many (0, 1, …), or which. `workers`: processes, each with one thread; 1 works in
-    this one. A script must call it under `if __name__ == "__main__":`, a notebook need not.
-    `policies` must hold "never", which the others are compared with. Progress is a bar on stderr,
-    none if `progress` is false or MLOPS_QUIET is set. Raises ValueError for no seeds, repeated
-    seeds, fewer than one worker and policies without "never".
+    this one; a seed is what they share out, so take a multiple of them. `label_delay`: see
+    `policy_world.draw_years`. A script must call it under `if __name__ == "__main__":`, a notebook
+    need not. `policies` must hold "never", which the others are compared with. Progress is a bar on
+    stderr, none if `progress` is false or MLOPS_QUIET is set. Raises ValueError for no seeds,
+    repeated seeds, fewer than one worker and policies without "never".
     """
     chosen = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
     if not chosen or len(set(chosen)) < len(chosen):
@@ -74,7 +76,12 @@ def compare_policies(
         raise ValueError(f"policies must hold {BASELINE!r}: the others are compared with it.")
     begun = time.perf_counter()
     job = partial(
-        _years, per_month=per_month, policies=tuple(policies), window=window, estimator=estimator
+        _years,
+        per_month=per_month,
+        label_delay=label_delay,
+        policies=tuple(policies),
+        window=window,
+        estimator=estimator,
     )
     runs = dict(_all(job, chosen, workers, progress))
     monthly = pd.concat(
@@ -122,9 +129,11 @@ def _mean(values: pd.Series, names: tuple[str, str, str], confidence: float) -> 
     return dict(zip(names, (mean, mean - reach, mean + reach), strict=True))
 
 
-def _years(seed: int, *, per_month: int, **options: object) -> PolicyRun:
+def _years(
+    seed: int, *, per_month: int, label_delay: pd.Timedelta | None, **options: object
+) -> PolicyRun:
     """One seed's years, in whatever process; the rows' profits are not carried back."""
-    frame = draw_years(seed=seed, per_month=per_month)
+    frame = draw_years(seed=seed, per_month=per_month, label_delay=label_delay)
     run = run_policies(frame, begin=BEGIN, months=MONTHS, seed=seed, **options)
     return replace(run, profits=run.profits.iloc[:0], month=run.month[:0])
 

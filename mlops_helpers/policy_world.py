@@ -56,21 +56,28 @@ PHASES = (
 )
 
 
-def draw_years(*, seed: int, per_month: int = 500) -> pd.DataFrame:
+def draw_years(
+    *, seed: int, per_month: int = 500, label_delay: pd.Timedelta | None = None
+) -> pd.DataFrame:
     """Applications of the warm-up and the 36 months, `per_month` a month on average.
 
     Columns as in `simulate_applications`, and `phase`, `month` (1 to 36; 0 and below in the
     warm-up) and `true_probability`: P(default | x) for the true x, also where the feed shows
-    another. In order of time; equal arguments give equal frames. Raises ValueError for
-    `per_month` below 1.
+    another. In order of time; equal arguments give equal frames. `label_delay`: how long an outcome
+    takes to be known, by default as in the simulation. Raises ValueError for `per_month` below 1
+    and a delay that is not above 0.
     """
     if per_month < 1:
         raise ValueError(f"per_month == {per_month}, must be at least 1: nobody would apply.")
+    if label_delay is not None and not label_delay > pd.Timedelta(0):
+        raise ValueError(f"label_delay == {label_delay}, must be above 0: outcomes come later.")
     parts = [
         _phase(phase, seed=seed_of(seed, place), rows=per_month * phase.months)
         for place, phase in enumerate(PHASES)
     ]
     frame = pd.concat(parts, ignore_index=True)
+    if label_delay is not None:
+        frame["outcome_at"] = frame["applied_at"] + label_delay
     applied = frame["applied_at"].dt
     months = (applied.year - BEGIN.year) * 12 + applied.month - BEGIN.month + 1
     return frame.assign(month=months.astype("int64"))

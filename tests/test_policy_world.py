@@ -25,6 +25,19 @@ def test_equal_arguments_give_equal_years():
     assert not first["annual_income"].equals(draw_years(seed=2, per_month=20)["annual_income"])
 
 
+def test_outcomes_may_be_known_sooner():
+    """Another label delay moves the day on which an outcome is known, and nothing else."""
+    month = pd.Timedelta(days=30)
+    usual, sooner = (draw_years(seed=1, per_month=20, label_delay=d) for d in (None, month))
+    assert (sooner["outcome_at"] - sooner["applied_at"] == month).all()
+    assert (usual["outcome_at"] > sooner["outcome_at"]).all()
+    others = usual.columns.drop("outcome_at")
+    pd.testing.assert_frame_equal(usual[others], sooner[others])
+    assert usual.dtypes.equals(sooner.dtypes)
+    with pytest.raises(ValueError, match=r"label_delay == 0 days.*, must be above 0"):
+        draw_years(seed=1, per_month=20, label_delay=pd.Timedelta(0))
+
+
 def test_the_files_are_in_order_and_whole(years):
     """In order of time, each application once, all of the course's columns, no truth missing."""
     assert years["applied_at"].is_monotonic_increasing
