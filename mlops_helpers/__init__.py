@@ -5,6 +5,7 @@ Importing it loads nothing heavy; import the module you need.
 ==============  ==================================================================
 workspace       where a phase keeps its state, and how it starts from the one before
 data            applications: simulated with known truth, or read from a file
+settling        the months of a lender's file whose loans are all settled
 contracts       what an application must look like; every broken rule at once
 violations      a broken rule in words: its column, how many rows, a few of them
 features        one scikit-learn pipeline from raw columns to probabilities

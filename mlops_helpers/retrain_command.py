@@ -8,7 +8,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from mlops_helpers.contracts import ContractError
-from mlops_helpers.data import load_stream
+from mlops_helpers.data import load_arriving
 from mlops_helpers.log_store import LogError
 from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.places import WorkspaceError, check_seed, find_applications, outputs_folder
@@ -44,13 +44,13 @@ def run_retraining(
         check_seed(seed)
         columns = checked_columns(accepted)
         applications = find_applications(data)
-        stream = load_stream(applications, seed=seed)
-        today = None if stream.simulated else now
+        arrived = load_arriving(applications, seed=seed)
+        today = None if arrived.simulated else now
         day = checked_date(as_of, today=today)
         place = open_place(applications=applications, seed=seed, outputs=outputs)
         result = retrain(
             place,
-            stream.frame,
+            arrived.frame,
             as_of=day,
             seed=seed,
             window=TrainingWindow(kind=window),

@@ -4,7 +4,8 @@ The notebooks each start from a copy of the phase before and leave the rest alon
 one state that stays. It lies in ``outputs/state/<key>/standing/``: a copy of the databases of the
 finished phase 03, made at the first call and never again. Delete the folder to start over.
 A lender's file grows from month to month, while the key stands for its content: so a pointer,
-``outputs/state/<mark>.standing``, says for each path which state was begun with it.
+``outputs/state/<mark>.standing``, says for each path which state was begun with it. If the file
+holds loans that are still open, phase 03 is that of its settled months (see `settling`).
 With ``MLFLOW_TRACKING_URI`` and ``MLOPS_DATABASE_URL`` set, those servers are that state.
 
 One retraining at a time: the operating system frees the lock of a process that ended, however it
@@ -37,6 +38,7 @@ from mlops_helpers.places import (
     state_folder,
     write_atomically,
 )
+from mlops_helpers.settling import settled_file
 from mlops_helpers.workspace import (
     DATABASE_FILE,
     STATE_LOCK,
@@ -79,7 +81,8 @@ def open_place(
 
     If phase 03 has not finished for them it is run first, with progress on stderr; with both
     servers set nothing is run: what they hold counts. Raises `WorkspaceError` if the loans are not
-    found, the phases fail, the copy fails, or a part of the standing state is gone.
+    found, the phases fail, the copy fails, or a part of the standing state is gone, `ContractError`
+    if the phases cannot work on the settled loans.
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     state, pointer = _state(applications, seed, outputs)
@@ -90,7 +93,11 @@ def open_place(
     ours = [name for name, server in servers.items() if server is None]
     folder = state / STANDING
     if ours and not folder.is_dir():
-        parameters = {"applications": find_applications(applications), "seed": seed}
+        given = find_applications(applications)
+        settled = settled_file(given, seed=seed, folder=pointer.with_suffix(".settled"))
+        state = state_folder(settled, seed, outputs)
+        folder = state / STANDING
+        parameters = {"applications": settled, "seed": seed}
         make_finished(PHASE, state, parameters, outputs)
         _copy(state, folder, ours)
         write_atomically(pointer, state.name)

@@ -18,7 +18,7 @@ from tests.retrain_world import DAY, copy_place, day
 
 @dataclass(frozen=True)
 class Loans:
-    """What `load_stream` gives, as far as the command looks."""
+    """What `load_arriving` gives, as far as the command looks."""
 
     frame: object
     simulated: bool = True
@@ -30,7 +30,7 @@ def place(lender, poor_lender, tmp_path, monkeypatch):
     found = copy_place(poor_lender, tmp_path / "it")
     monkeypatch.setenv("MLOPS_ROOT", str(tmp_path))
     monkeypatch.setattr(retrain_command, "open_place", lambda **_: found)
-    monkeypatch.setattr(retrain_command, "load_stream", lambda *_, **__: Loans(lender))
+    monkeypatch.setattr(retrain_command, "load_arriving", lambda *_, **__: Loans(lender))
     return found
 
 

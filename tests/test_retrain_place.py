@@ -66,8 +66,9 @@ def test_the_first_call_copies_phase_03_and_later_ones_go_on(root):
 
 
 @pytest.mark.usefixtures("only_the_log")
-def test_a_file_that_grew_goes_on_in_its_state(root):
+def test_a_file_that_grew_goes_on_in_its_state(root, monkeypatch):
     """New loans at the same path are the same lender's; another path has a state of its own."""
+    monkeypatch.setattr(retrain_place, "settled_file", lambda given, **_: given)
     mine, theirs = root / "mine.csv", root / "theirs.csv"
     for path in (mine, theirs):
         path.write_text("the loans of June")
