@@ -17,11 +17,11 @@ from mlops_helpers.contracts import OUTCOME
 from mlops_helpers.feed_faults import acceptable
 from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.provenance import content_digest
-from mlops_helpers.registry import Registry, RegistryError, StoreError, UnknownModelError
+from mlops_helpers.registry import Registry, RegistryError, StoreError
 from mlops_helpers.retrain_inputs import Learnt, Order, RetrainRefused, Rows, look
 from mlops_helpers.retrain_record import STAGES, Done, Record
-from mlops_helpers.retrain_stages import Work, end_lost_runs, plain, run_tags
-from mlops_helpers.retrain_watch import Look, take_look
+from mlops_helpers.retrain_stages import Work, end_lost_runs, plain
+from mlops_helpers.retrain_watch import Look, take_look, what_it_learnt
 from mlops_helpers.retraining import Decision
 
 __all__ = ["go_on", "settings_of"]
@@ -33,12 +33,12 @@ Clock = Callable[[], pd.Timestamp]
 class _Found:
     """What was found before anything was written; None where a stage is done already.
 
-    seconds: how long it took, by stage.
+    rows: None if the champion must be rolled back. seconds: how long it took, by stage.
     """
 
     champion: int
     settings: dict[str, Any]
-    rows: Rows
+    rows: Rows | None
     look: Look | None
     decision: Decision | None
     seconds: dict[str, float]
@@ -60,8 +60,8 @@ def go_on(work: Work, record: Record, steps: pd.DataFrame, clock: Clock) -> None
     if found.decision is not None:
         _check(work, record, found, found.decision)
     checked = record.had("check")
-    if checked.result["outcome"] == "retrain":
-        _challenge(work, record, found, checked)
+    if checked.result["outcome"] == "retrain" and found.rows is not None:
+        _challenge(work, record, found.champion, found.rows, checked)
     else:
         outcome = "vetoed" if checked.result["outcome"] == "vetoed" else "kept"
         record.skip(STAGES[2:], Done(checked.told, {"outcome": outcome, "champion": serving}))
@@ -72,16 +72,18 @@ def _look(work: Work, record: Record, steps: pd.DataFrame, serving: int) -> _Fou
     settings = settings_of(work.order, serving)
     if record.settings != settings:
         record.restart()
-    learnt = _learnt(work.registry, serving)
-    rows = look(work.order, learnt)
+    learnt = what_it_learnt(work.registry, serving)
     others = steps[steps["key"].str.startswith(f"{work.place.name} ") & (steps["key"] != work.key)]
     began = time.perf_counter()
     taken = None
     if record.done("watch") is None:
         taken = take_look(work.registry, serving, work.order, others)
     watched = time.perf_counter()
+    if taken and taken.roll_back:  # whatever the rows say of training: the worse one must go
+        return _Found(serving, settings, None, taken, None, {"watch": watched - began})
+    rows = look(work.order, learnt)
     decision = None
-    if record.done("check") is None and not (taken and taken.roll_back):
+    if record.done("check") is None:
         decision = work.decide(learnt, rows, _last_training(learnt, others))
     seconds = {"watch": watched - began, "check": time.perf_counter() - watched}
     return _Found(serving, settings, rows, taken, decision, seconds)
@@ -116,18 +118,18 @@ def _check(work: Work, record: Record, found: _Found, decision: Decision) -> Non
         came_to.result |= {"reasons": plain(decision.table)}
 
 
-def _challenge(work: Work, record: Record, found: _Found, checked: Done) -> None:
+def _challenge(work: Work, record: Record, champion: int, rows: Rows, checked: Done) -> None:
     """Train, judge and promote what is not done yet."""
     if record.done("train") is None:
         trigger = ", ".join(checked.result["triggers"])
         with record.stage("train", as_of=work.order.day) as came_to:
-            work.train(found.champion, found.rows, checked.told, trigger, came_to)
+            work.train(champion, rows, checked.told, trigger, came_to)
     challenger = int(record.had("train").result["version"])
     if record.done("judge") is None:
         with record.stage("judge") as came_to:
-            work.judge(found.champion, challenger, found.rows, came_to)
+            work.judge(champion, challenger, rows, came_to)
     with record.stage("promote") as came_to:
-        ended = work.promote(found.champion, challenger, found.rows, record.had("judge"))
+        ended = work.promote(champion, challenger, rows, record.had("judge"))
         came_to.told, came_to.result = ended.told, ended.result
 
 
@@ -167,23 +169,6 @@ def _champion(registry: Registry) -> int:
         raise
     except (RegistryError, ModelFileError) as error:
         raise RetrainRefused(f"the champion cannot be loaded: {error}") from error
-
-
-def _learnt(registry: Registry, version: int) -> Learnt:
-    history = registry.history()
-    mine = history[(history["event"] == "registered") & (history["version"] == version)]
-    if mine.empty:
-        raise RetrainRefused(
-            f"the history does not say when version {version} was registered. Promote a version "
-            "that Registry.register made."
-        )
-    try:
-        tags = run_tags(registry, version)
-    except UnknownModelError as error:
-        raise RetrainRefused(
-            f"the run of the champion, version {version}, is gone: {error}"
-        ) from error
-    return Learnt.read(version, tags, mine["when"].iloc[-1])
 
 
 def _last_training(learnt: Learnt, others: pd.DataFrame) -> pd.Timestamp:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mlops_helpers.business import CostModel
 from mlops_helpers.contracts import COLUMNS, FEATURES, TARGET, TIMES, missing_columns
+from mlops_helpers.label_waits import label_delay
 from mlops_helpers.quarantine import broken_rows
 from mlops_helpers.retraining import RetrainingPolicy
 from mlops_helpers.training_windows import Chosen, TrainingWindow, choose_rows
@@ -25,6 +26,7 @@ __all__ = [
     "Rows",
     "checked_columns",
     "checked_date",
+    "checked_delay",
     "checked_rows",
     "look",
 ]
@@ -79,7 +81,7 @@ class Learnt:
         names = ("train_from", "train_until", "holdout_until")
         if missing := [name for name in names if not tags.get(name)]:
             raise RetrainRefused(
-                f"the run of the champion, version {version}, has no {' and no '.join(missing)}: "
+                f"the run of version {version} has no {' and no '.join(missing)}: "
                 "nobody can say which rows it has not seen. Promote a version trained with "
                 "train_and_log."
             )
@@ -155,10 +157,13 @@ def look(order: Order, learnt: Learnt) -> Rows:
         )
     known = then[then[TARGET].notna() & (then["outcome_at"] <= order.as_of)]
     new = _check_labels(order, learnt, then, known)
-    delay = (known["outcome_at"] - known["applied_at"]).max()
+    delay = checked_delay(known, order.as_of)
     try:
         chosen = choose_rows(
-            frame, order.window, as_of=order.as_of, trained_until=learnt.train_until
+            *(frame, order.window),
+            as_of=order.as_of,
+            trained_until=learnt.train_until,
+            label_delay=delay,
         )
     except ValueError as error:
         raise RetrainRefused(f"no challenger could be trained and judged: {error}") from error
@@ -181,6 +186,14 @@ def look(order: Order, learnt: Learnt) -> Rows:
         labelled=new[new["applied_at"] <= order.as_of - delay],
         chosen=chosen,
     )
+
+
+def checked_delay(frame: pd.DataFrame, as_of: pd.Timestamp) -> pd.Timedelta:
+    """How long outcomes take, NaT if none is known; RetrainRefused if the dates are strange."""
+    try:
+        return label_delay(frame, as_of)
+    except ValueError as error:
+        raise RetrainRefused(str(error)) from error
 
 
 def checked_rows(order: Order) -> pd.DataFrame:

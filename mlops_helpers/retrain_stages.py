@@ -29,9 +29,8 @@ from mlops_helpers.shadowing import decided_meanwhile
 from mlops_helpers.store_errors import explained
 from mlops_helpers.threads import one_thread
 from mlops_helpers.tracking import train_and_log
-from mlops_helpers.versions import Versions
 
-__all__ = ["BY", "STEP_TAG", "Work", "end_lost_runs", "run_tags"]
+__all__ = ["BY", "STEP_TAG", "Work", "end_lost_runs", "plain"]
 
 BY = "scheduled retraining"
 STEP_TAG = "retraining"
@@ -192,12 +191,6 @@ def end_lost_runs(tracking_uri: str, key: str) -> list[str]:
         for run_id in lost:
             client.set_terminated(run_id, status="KILLED")
     return lost
-
-
-def run_tags(registry: Registry, version: int) -> dict[str, str]:
-    """The tags of the run that a version was made from; UnknownModelError if it was deleted."""
-    versions = Versions(registry.tracking_uri, registry.name)
-    return dict(versions.run(registry.load(version).run_id).data.tags)
 
 
 def plain(table: pd.DataFrame) -> list[dict[str, object]]:

@@ -78,8 +78,8 @@ def make_place(
 ) -> RetrainPlace:
     """A store whose champion has learnt nothing, from the loans of four months; an empty log.
 
-    With `better_before` it serves since July 2022, and before it one did that learnt from the same
-    loans with their own outcomes. `servers` are the addresses of MLflow and of the log, files in
+    It serves since January 2023, when the outcomes of its holdout were known. With `better_before`
+    another did before it, which learnt from the same loans with their own outcomes. `servers` are the addresses of MLflow and of the log, files in
     `folder` without. The gate must have been made easy.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,11 +88,9 @@ def make_place(
     place = RetrainPlace(*(servers or files), artifacts, folder)
     learnt = between(frame, day("2022-01-01"), day("2022-05-01"))
     holdout = between(frame, day("2022-05-01"), day("2022-07-01"))
+    when = "2023-01-01"
     if better_before:
-        when = "2022-07-01"
         promote(place, train_version(place, Split(learnt, holdout), "good", when), when)
-    else:
-        when = "2023-01-01"
     split = Split(shuffled(learnt), holdout)
     promote(place, train_version(place, split, "poor", when), when)
     PredictionLog(place.database_url).close()
