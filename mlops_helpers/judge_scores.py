@@ -49,7 +49,8 @@ from mlops_helpers.two_samples import wilson
 
 __all__ = ["RULES", "TwoScores", "error_rates", "refit_rates"]
 
-RULES = ("higher AUC", "the judge")
+RULES = ("higher AUC", "AUC surely higher", "the judge")
+"""The naive one, the judge's primary check alone, and the judge with all its checks."""
 FloatArray = NDArray[np.float64]
 START = "2022-01-01"
 FAR = 10_000
@@ -132,7 +133,8 @@ def error_rates(
 
     Returns a frame `rule, rows, gain, promoted, low, high, n`: the share of `repeats` draws of
     that many loans, with Wilson's 95 % interval. "higher AUC" promotes whatever has the larger AUC
-    on the rows; "the judge" is `judging.judge` as it is. All gains are measured on the same loans
+    on the rows; "AUC surely higher" whatever has the interval of the paired difference above 0;
+    "the judge" is `judging.judge` as it is. All gains are measured on the same loans
     and the same scores of the champion.
     """
     if repeats < 1:
@@ -181,7 +183,7 @@ def refit_rates(
     base = LogisticRegression(max_iter=500) if estimator is None else estimator
     far = simulate_applications(FAR, seed=seed, start=START)
     truth = true_default_probability(far).to_numpy()
-    promoted, worse = np.empty((2, pairs), dtype=bool), np.empty(pairs, dtype=bool)
+    promoted, worse = np.empty((len(RULES), pairs), dtype=bool), np.empty(pairs, dtype=bool)
     with one_thread():
         for pair in range(pairs):
             of_pair = int(np.random.SeedSequence([seed, pair]).generate_state(1)[0])
@@ -213,7 +215,7 @@ def _true_auc(truth: FloatArray, score: FloatArray) -> float:
 
 def _promoted(
     outcome: ArrayLike, champion: ArrayLike, challenger: ArrayLike, amount: ArrayLike
-) -> tuple[bool, bool]:
+) -> tuple[bool, ...]:
     """What each of RULES says."""
-    higher = auc_difference(outcome, champion, challenger).value > 0
-    return higher, judge(outcome, champion, challenger, amount).promote
+    auc = auc_difference(outcome, champion, challenger)
+    return auc.value > 0, auc.low > 0, judge(outcome, champion, challenger, amount).promote

@@ -59,7 +59,15 @@ def test_the_table_is_tidy(better):
     settings = {"rows": (500,), "gains": (0.02,), "repeats": 5}
     once, again, other = (error_rates(**settings, seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(once, again)
-    assert len(once) == len(other) == 2
+    assert len(once) == len(other) == len(RULES)
+
+
+def test_the_other_checks_cost_power(better):
+    """The judge promotes less often than its AUC check alone, and that less than the higher AUC."""
+    rate = better.pivot(index=["rows", "gain"], columns="rule", values="promoted")
+    assert (rate["the judge"] <= rate["AUC surely higher"]).all()
+    assert (rate["AUC surely higher"] <= rate["higher AUC"]).all()
+    assert rate["AUC surely higher"].mean() > rate["the judge"].mean()
 
 
 @pytest.mark.parametrize("gain", [0.0, 0.03])

@@ -13,15 +13,25 @@ def curves(ax):
     return {label: [tuple(point) for point in points] for label, points in drawn.items()}
 
 
-def test_the_judge_has_all_its_curves_and_another_rule_its_errors_only():
-    """Sorted by rows; a rule beside the judge is drawn where nobody should be promoted."""
+def test_rules_differ_by_line_and_gains_by_marker():
+    """Sorted by rows; the judge solid, another rule broken and hollow; sizes stand side by side."""
     ax = plots.judge_power(JUDGED)
-    assert curves(ax) == {
-        "higher AUC: equal models": [(500, 0.5)],
-        "the judge: equal models": [(500, 0.02), (2000, 0.03)],
-        "the judge: truly better by 0.02": [(500, 0.3)],
+    found = {label: [share for _, share in points] for label, points in curves(ax).items()}
+    assert found == {
+        "higher AUC: equal models": [0.5],
+        "higher AUC: truly better by 0.02": [0.8],
+        "the judge: equal models": [0.02, 0.03],
+        "the judge: truly better by 0.02": [0.3],
     }
-    assert "“higher AUC” 50.0 %, “the judge” 3.0 %" in finding(ax)
+    places = [points[0][0] for points in curves(ax).values()]
+    assert places == sorted(set(places)), "no bar hides another"
+    assert all(abs(np.log(place / 500)) < 0.1 for place in places)
+    lines = {bar.get_label(): bar.lines[0] for bar in ax.containers}
+    solid = [label for label, line in lines.items() if line.get_linestyle() == "-"]
+    filled = [label for label, line in lines.items() if line.get_markerfacecolor() != "white"]
+    assert solid == filled == ["the judge: equal models", "the judge: truly better by 0.02"]
+    assert len({line.get_marker() for line in lines.values()}) == 2
+    assert finding(ax) == "Equal challengers promoted: “higher AUC” 50.0 %, “the judge” 2.5 %"
     assert "agreed: 5 %" in texts(ax)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["500", "2,000"]
 
@@ -57,5 +67,7 @@ def test_a_watch_is_told_by_its_mistakes():
     ax = plots.watch(WATCHED)
     assert curves(ax)["watch"] == [(-0.02, 0.7), (0.0, 0.04)]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["−0.02", "0"]
-    assert finding(ax).endswith("“every look at 5 %” 18.0 %, “watch” 4.0 %")
+    assert (
+        finding(ax) == "An equal model is taken back in: “every look at 5 %” 18.0 %, “watch” 4.0 %"
+    )
     assert finding(plots.watch(WATCHED[WATCHED["gain"] < 0])) == "How often it acts"

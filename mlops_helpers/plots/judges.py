@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.ticker import NullLocator
@@ -41,19 +41,25 @@ def judge_power(
 ) -> Axes:
     """How often a challenger is promoted (`promoted`, `low`–`high`) over the number of `rows`.
 
-    The `judge` has a curve for each true `gain` in AUC; any other `rule` has the curve of an equal
-    challenger only (gain 0), the one that nobody should promote. The grey line is the `level`.
+    A curve for each `rule` and true `gain` in AUC: the gain has the colour and the marker; the
+    `judge` is drawn solid, any other rule broken and hollow. Points of one size lie side by side.
+    The grey line is the `level`; the title has the equal challengers (gain 0) of all sizes.
     """
     need(frame, ["rule", "rows", "gain", "promoted", "low", "high"], "judge_power")
     if frame.empty:
         return no_data(ax, "no rule was scored")
     ax = axes(ax, height=4.2)
-    drawn = frame[(frame["rule"] == judge) | (frame["gain"] == 0)]
-    groups = list(drawn.groupby(["rule", "gain"], sort=False))
-    for number, ((rule, gain), part) in enumerate(groups):
+    others = [rule for rule in frame["rule"].unique() if rule != judge]
+    gains = sorted(frame["gain"].unique())
+    groups = list(frame.groupby(["rule", "gain"], sort=False))
+    for place, ((rule, gain), part) in enumerate(groups):
         what = "equal models" if gain == 0 else f"truly better by {gain:g}"
-        label = f"{rule}: {what}"
-        _curve(ax, part.sort_values("rows"), "rows", "promoted", number=number, label=label)
+        beside = 1.0 + 0.025 * (place - (len(groups) - 1) / 2)
+        look = {} if rule == judge else {"markerfacecolor": "white"}
+        look["linestyle"] = LINES[(1 + others.index(rule)) % len(LINES)] if rule in others else "-"
+        shown = part.sort_values("rows").assign(rows=lambda f, by=beside: f["rows"] * by)
+        number, label = gains.index(gain), f"{rule}: {what}"
+        _curve(ax, shown, "rows", "promoted", number=number, label=label, **look)
     goal = f"{level:.0%}".replace("%", " %")
     ax.axhline(level, color=GREY, linestyle="--", linewidth=1.3, label=f"agreed: {goal}")
     ax.set_xscale("log")
@@ -63,9 +69,9 @@ def judge_power(
     ax.set_ylim(-0.02, 1.02)
     tick_unit(ax.yaxis, "%")
     legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    equal = frame[frame["gain"] == 0].groupby("rule", sort=False)["promoted"].max()
+    equal = frame[frame["gain"] == 0].groupby("rule", sort=False)["promoted"].mean()
     told = ", ".join(f"“{rule}” {said(share, '%')}" for rule, share in equal.items())
-    finding = f"An equal challenger is promoted in up to: {told}" if told else "Power of the judge"
+    finding = f"Equal challengers promoted: {told}" if told else "Power of the judge"
     return finish(
         ax,
         title=title or finding,
@@ -120,7 +126,8 @@ def selection_bias(
     return finish(
         ax,
         title=title or finding,
-        x="AUC of the challenger minus the champion's, mean with 95 % interval (hollow: misses)",
+        x="AUC of the challenger minus the champion's: mean of the samples, 95 % interval of\n"
+        "that mean (hollow: the interval misses the truth)",
         grid="x",
     )
 
@@ -151,9 +158,9 @@ def watch(
     ax.set_ylim(-0.02, 1.02)
     tick_unit(ax.yaxis, "%")
     legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    good = frame[frame["gain"] >= 0].groupby("rule", sort=False)["rolled_back"].max()
-    told = ", ".join(f"“{rule}” {said(share, '%')}" for rule, share in good.items())
-    finding = f"A good promotion is taken back in up to: {told}" if told else "How often it acts"
+    equal = frame[frame["gain"] == 0].groupby("rule", sort=False)["rolled_back"].mean()
+    told = ", ".join(f"“{rule}” {said(share, '%')}" for rule, share in equal.items())
+    finding = f"An equal model is taken back in: {told}" if told else "How often it acts"
     return finish(
         ax,
         title=title or finding,
@@ -163,7 +170,16 @@ def watch(
     )
 
 
-def _curve(ax: Axes, part: pd.DataFrame, x: str, y: str, *, number: int, label: str) -> None:
+def _curve(
+    ax: Axes,
+    part: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    number: int,
+    label: str,
+    **look: Any,  # noqa: ANN401 - passed on to matplotlib
+) -> None:
     """One rule's shares with their intervals."""
     rows = part.rename(columns={y: "value"}).reset_index(drop=True)
     ax.errorbar(
@@ -171,7 +187,7 @@ def _curve(ax: Axes, part: pd.DataFrame, x: str, y: str, *, number: int, label: 
         rows["value"],
         yerr=errors(rows),
         color=COLOURS[number % len(COLOURS)],
-        linestyle=LINES[number % len(LINES)],
+        **({"linestyle": LINES[number % len(LINES)]} | look),
         marker=MARKERS[number % len(MARKERS)],
         markersize=6,
         linewidth=1.8,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,8 +51,8 @@ def policy_gains(
     """What each `policy` gains against the baseline: `gain` with `gain_low`–`gain_high`, in $.
 
     A row a policy, the best on top; beside it how often it trained (`trainings`) and its
-    `worst_month` ($ an application). What no lender can follow (`CEILINGS`) is drawn hollow. An
-    interval that crosses the black line decides nothing.
+    `worst_month` (the lowest one, $ an application). What no lender can follow (`CEILINGS`) is
+    drawn hollow. An interval that crosses the black line decides nothing.
     """
     columns = ["policy", "gain", "gain_low", "gain_high", "trainings", "worst_month"]
     need(frame, columns, "policy_gains")
@@ -81,10 +82,11 @@ def policy_gains(
     ax.set_ylim(len(rows) - 0.5, -0.6)
     ax.margins(x=0.1)
     tick_unit(ax.xaxis, "$")
+    hindsight = " (hollow: hindsight)" if rows["policy"].isin(CEILINGS).any() else ""
     return finish(
         ax,
         title=title or _advice(rows, baseline),
-        x=f"gain against “{baseline}”, $ an application, 95 % interval (hollow: hindsight)",
+        x=f"gain against “{baseline}”, $ an application, 95 % interval{hindsight}",
         grid="x",
     )
 
@@ -94,71 +96,95 @@ def policy_paths(
     ax: Axes | None = None,
     *,
     baseline: str = "never",
+    bands: Sequence[str] | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Cumulative profit minus the baseline's over `month`, a curve a `policy`, phases shaded.
+    """What each `policy` has gained on the baseline so far, over `month`, phases shaded.
 
-    The mean over `seed`, with the 95 % band of that mean where there are two seeds or more
-    (Student's t over the seeds' own differences, so the luck that policies share cancels). `profit`
-    is in $ an application: a curve that ends at 900 earned 900 dollars more for each application
-    that comes every month. `phase` names the stretches of time.
+    The dollars gained until a month, over *all* applications of the years (`applications`, equal
+    months without that column): a curve ends at the gain of `policy_gains` and is steep where the
+    money is made. Curves are means over `seed`; `bands` names those with the 95 % band of that mean
+    (Student's t over the seeds' own differences, so the luck that policies share cancels), by
+    default the first and the last in the end of those that can be followed. `phase` names the
+    stretches of time. The legend has the curves in the order in which they end.
     """
     need(frame, ["seed", "policy", "month", "phase", "profit"], "policy_paths")
     if frame.empty:
         return no_data(ax, "no policy was compared")
-    monthly = frame.pivot_table(index=["seed", "month"], columns="policy", values="profit")
-    if baseline not in monthly:
-        raise ValueError(
-            f"policy_paths: baseline == {baseline!r}, must be one of {list(monthly.columns)}."
-        )
-    ahead = monthly.sub(monthly[baseline], axis=0).groupby("seed").cumsum()
-    ends: dict[str, float] = {}
+    ahead = _ahead(frame, baseline)
+    ends = ahead.groupby("seed").last().mean().drop(baseline).sort_values(ascending=False)
+    followed = [name for name in ends.index if name not in CEILINGS]
+    banded = {*followed[:1], *followed[-1:]} if bands is None else set(bands)
     ax = axes(ax, height=4.6, width=8.6)
     _shade(ax, frame)
-    shown = [name for name in dict.fromkeys(frame["policy"]) if name != baseline]
-    for number, name in enumerate(shown):
+    names = [name for name in dict.fromkeys(frame["policy"]) if name != baseline]
+    for name in ends.index:
+        number = names.index(name)
         by_seed = ahead[name].unstack("seed")
-        mean, half = by_seed.mean(axis=1), _half_width(by_seed)
-        colour, line = COLOURS[number % len(COLOURS)], LINES[number % len(LINES)]
-        look = {"color": colour, "linestyle": line}
-        ax.fill_between(mean.index, mean - half, mean + half, color=colour, alpha=0.12, linewidth=0)
+        mean, colour = by_seed.mean(axis=1), COLOURS[number % len(COLOURS)]
+        if name in banded:
+            half = _half_width(by_seed)
+            area = {"color": colour, "alpha": 0.15, "linewidth": 0}
+            ax.fill_between(mean.index, mean - half, mean + half, **area)
         ax.plot(
             mean.index,
             mean,
-            **look,
+            color=colour,
+            linestyle=LINES[number % len(LINES)],
             linewidth=2,
             marker=MARKERS[number % len(MARKERS)],
             markevery=max(len(mean) // 6, 1),
             markersize=6,
-            label=words(name),
+            label=f"{words(name)}: {said(ends[name], '$')}",
         )
-        ends[name] = float(mean.iloc[-1])
     ax.axhline(0, color=BLACK, linewidth=1.4)
-    if shown:
-        legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0), title="policy")
+    if len(ends):
+        heading = "policy: gain in the end"
+        if banded and ahead.index.get_level_values("seed").nunique() > 1:
+            heading += "\n(shaded: 95 % interval)"
+        legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0), title=heading)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     tick_unit(ax.yaxis, "$")
-    open_to_all = {name: end for name, end in ends.items() if name not in CEILINGS} or ends
-    finding = f"Only “{baseline}” was followed"
-    if open_to_all:
-        best = max(open_to_all, key=lambda name: open_to_all[name])
-        finding = (
-            f"At the end “{words(best)}” is ahead of “{baseline}” by "
-            f"{said(open_to_all[best], '$')} for each monthly application"
-        )
     return finish(
         ax,
-        title=title or finding,
+        title=title or _finding(ends, followed, baseline),
         x="month",
-        y=f"cumulative profit minus “{baseline}” ($)",
+        y=f"gained on “{baseline}” so far,\n$ an application of all months",
         grid="y",
+    )
+
+
+def _ahead(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Dollars ahead of the baseline by (seed, month), over all applications of the seed."""
+    count = frame.get("applications", 1.0)
+    dollars = frame.assign(dollars=frame["profit"] * count, count=count)
+    wide = dollars.pivot_table(
+        index=["seed", "month"], columns="policy", values=["dollars", "count"], sort=False
+    ).sort_index()
+    if baseline not in wide["dollars"]:
+        raise ValueError(
+            f"policy_paths: baseline == {baseline!r}, must be one of "
+            f"{sorted(wide['dollars'].columns)}."
+        )
+    gained = wide["dollars"].sub(wide["dollars"][baseline], axis=0).groupby("seed").cumsum()
+    return gained.div(wide["count"][baseline].groupby("seed").sum(), axis=0, level="seed")
+
+
+def _finding(ends: pd.Series, followed: list[str], baseline: str) -> str:
+    """The policy that is first in the end; hindsight only where there is nothing else."""
+    first = [*followed, *ends.index][:1]
+    if not first:
+        return f"Only “{baseline}” was followed"
+    return (
+        f"At the end “{words(first[0])}” is ahead of “{baseline}” by "
+        f"{said(ends[first[0]], '$')} an application"
     )
 
 
 def _beside(row: dict[str, Any]) -> str:
     """What stands beside a policy: its trainings (hindsight needs none), and its worst month."""
     did = "hindsight" if row["policy"] in CEILINGS else f"{row['trainings']:.3g} trainings"
-    return f"{did}, worst month {said(row['worst_month'], '$')}"
+    return f"{did}, lowest month {said(row['worst_month'], '$')} an application"
 
 
 def _advice(rows: pd.DataFrame, baseline: str) -> str:
@@ -169,7 +195,8 @@ def _advice(rows: pd.DataFrame, baseline: str) -> str:
         return f"No policy is surely better than “{baseline}”"
     best = surely.iloc[0]
     return (
-        f"Most gained: “{words(best['policy'])}”, {said(best['value'], '$')} an application "
+        f"Of those one can follow “{words(best['policy'])}” gained most: "
+        f"{said(best['value'], '$')} an application "
         f"[{said(best['low'], '$')}, {said(best['high'], '$')}]"
     )
 
