@@ -128,7 +128,8 @@ def choose_rows(
             f"{', '.join(f'{n:,} {why}' for why, n in left_out.items() if n)}. Mend the file, or "
             "choose a later as_of."
         )
-    rows = rows.sort_values("applied_at", kind="stable")
+    # the target is float64 in a file with open loans: here all is known, and one digest whatever
+    rows = rows.sort_values("applied_at", kind="stable").astype({TARGET: "int64"})
     split = _cut(rows, trained_until, judge_months)
     if window.kind == "sliding":
         begin = split.holdout["applied_at"].min().floor("D") - pd.DateOffset(months=window.months)
