@@ -25,6 +25,7 @@ from mlops_helpers.data import (
     TARGET,
     between,
     load_applications,
+    load_arriving,
     load_lending_club,
     load_stream,
     plan_timeline,
@@ -205,6 +206,62 @@ def test_rows_and_timeline_in_one_message(refusal, loans):
     short.loc[2, "applied_at"] = "some day"
     columns = sorted(violation.column for violation in refusal(short).violations)
     assert columns == ["annual_income", "applied_at", "applied_at", "loan_amount"]
+
+
+def test_open_loans_are_read_where_they_are_taken(tmp_path, portfolio):
+    """The same from CSV and Parquet, with no timeline to ask for; the course refuses them."""
+    today = pd.Timestamp("2024-11-01", tz="UTC")
+    known = portfolio["outcome_at"] <= today
+    late = portfolio.assign(
+        default=portfolio[TARGET].astype(float).where(known),
+        outcome_at=portfolio["outcome_at"].where(known),
+    )[portfolio["applied_at"] >= pd.Timestamp("2024-01-01", tz="UTC")]
+    late.to_csv(tmp_path / "a.csv", index=False)
+    late.sample(frac=1, random_state=0).to_parquet(tmp_path / "b.parquet", index=False)
+    first, second = (load_arriving(tmp_path / name) for name in ("a.csv", "b.parquet"))
+    assert first.digest == second.digest
+    pd.testing.assert_frame_equal(first.frame, late.reset_index(drop=True))
+    assert first.frame[TARGET].isna().sum() == (~known).sum() > 500
+    with pytest.raises(ContractError) as caught:
+        load_stream(tmp_path / "a.csv")
+    refused = {v.column: v.count for v in caught.value.violations if "takes open" in v.rule}
+    assert refused == {"default": (~known).sum(), "outcome_at": (~known).sum()}
+
+
+@pytest.mark.parametrize(("given", "lacks"), [("default", "outcome_at"), ("outcome_at", "default")])
+def test_half_an_outcome_is_refused(tmp_path, loans, given, lacks):
+    """Named with its row: an outcome of no day, or a day of no outcome."""
+    loans.loc[7, lacks] = None
+    loans.to_csv(tmp_path / "a.csv", index=False)
+    told = rf"1 rule is broken .*\n  - {lacks} must not be missing where {given} .* 1 row: .row 8,"
+    with pytest.raises(ContractError, match=told.replace(".row", r"\(missing\) .row")):
+        load_arriving(tmp_path / "a.csv")
+
+
+def test_what_arrives_may_be_settled_or_simulated(tmp_path, portfolio):
+    """The same rows as the course's, whose outcomes are all known."""
+    portfolio.to_parquet(tmp_path / "a.parquet")
+    settled = load_arriving(tmp_path / "a.parquet").frame
+    pd.testing.assert_frame_equal(settled.astype({TARGET: "int64"}), portfolio)
+    simulated = load_arriving(seed=3)
+    assert (simulated.simulated, simulated.source) == (True, "simulated")
+    assert simulated.frame["application_id"].equals(load_stream(seed=3).frame["application_id"])
+
+
+def test_open_loans_of_lending_club_stay_where_they_are_taken(tmp_path):
+    """Without an outcome and its day; the course leaves them out and counts them, as ever."""
+    raw = club()
+    raw.loc[:9, "loan_status"] = "Current"
+    raw.to_csv(tmp_path / "club.csv", index=False)
+    arrived = load_arriving(tmp_path / "club.csv")
+    assert (len(arrived.frame), arrived.left_out) == (len(raw), {})
+    still_open = arrived.frame[TARGET].isna()
+    assert still_open.sum() == 10
+    assert arrived.frame.loc[still_open, "outcome_at"].isna().all()
+    assert arrived.frame.loc[~still_open, "outcome_at"].notna().all()
+    stream = load_stream(tmp_path / "club.csv")
+    assert stream.left_out == {"loan still open": 10}
+    assert len(stream.frame) == len(raw) - 10
 
 
 def club(rows=11_000):

@@ -54,7 +54,7 @@ def test_what_the_course_takes_is_not_copied(tmp_path, loans, what):
 
 
 def test_an_old_open_loan_is_named(tmp_path, loans):
-    """Before it there is too little for a course; nothing is copied, and one knows where to look."""
+    """Before it there is too little for a course; no copy, and one knows where to look."""
     path = tmp_path / "loans.parquet"
     arrived = opened(loans)
     arrived.loc[700, ["default", "outcome_at"]] = [float("nan"), pd.NaT]
