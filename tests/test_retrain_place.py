@@ -13,9 +13,12 @@ import pandas as pd
 import pytest
 
 from mlops_helpers import retrain_place
+from mlops_helpers.data import simulate_portfolio
 from mlops_helpers.places import PHASES, WorkspaceError, external, state_folder
 from mlops_helpers.retrain_place import AtWork, RetrainPlace, one_at_a_time, open_place
+from mlops_helpers.violations import ContractError
 from mlops_helpers.workspace import read_finished
+from tests.test_settling import opened
 from tests.tiny import write_course
 
 NOW = pd.Timestamp("2024-06-01 12:00", tz="UTC")
@@ -77,6 +80,30 @@ def test_a_file_that_grew_goes_on_in_its_state(root, monkeypatch):
     assert open_place(applications=str(mine)) == first
     theirs.write_text("the loans of somebody else")
     assert open_place(applications=str(theirs)) != first
+
+
+@pytest.mark.usefixtures("only_the_log")
+def test_a_file_with_open_loans_begins_with_its_settled_months(root):
+    """Phase 03 is that of the copy; a month later, with other loans open, it goes on there."""
+    path = root / "loans.parquet"
+    loans = simulate_portfolio(seed=1, per_month=160)
+    opened(loans).to_parquet(path)
+    first = open_place(applications=str(path))
+    (copy,) = root.glob("outputs/state/*.settled/loans.parquet")
+    assert state_folder(str(copy), 42, "outputs") == first.folder.parent
+    assert _steps(first.folder) == list(PHASES[:3])
+    opened(loans, pd.Timestamp("2025-02-01", tz="UTC")).to_parquet(path)
+    assert open_place(applications=str(path)) == first
+
+
+@pytest.mark.usefixtures("only_the_log")
+def test_a_file_without_a_course_in_its_settled_months_begins_nothing(root):
+    """Said before any phase is run."""
+    path = root / "loans.parquet"
+    opened(simulate_portfolio(seed=1, per_month=20)).to_parquet(path)
+    with pytest.raises(ContractError, match=r"before 2024-07, in which loan .* is still open"):
+        open_place(applications=str(path))
+    assert not list(root.glob("outputs/state/*"))
 
 
 @pytest.mark.usefixtures("only_the_log")
