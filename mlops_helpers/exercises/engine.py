@@ -14,13 +14,14 @@ time an exercise ``"3.…"`` is asked for::
         return "and it holds for an empty list as well"  # praise, or nothing
 
 A check raises `Wrong` with what is off (never the answer itself), or returns. It need not care
-about stubs or accidents: an answer of ``...`` or ``None`` and a function that returns one of them
-are "not attempted yet", and a function that raises is "wrong: it raised …".
+about stubs or accidents: an answer of ``...`` or ``None``, a function that returns ``...`` and an
+untouched stub are "not attempted yet"; a function that raises or returns nothing is "wrong: …".
 """
 
 from __future__ import annotations
 
 import difflib
+import dis
 import functools
 import importlib
 import inspect
@@ -29,7 +30,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from mlops_helpers import exercises as _package
 
@@ -43,6 +44,7 @@ __all__ = [
     "exercise",
     "hint",
     "judge",
+    "kind",
     "number",
     "registered",
 ]
@@ -59,6 +61,10 @@ class Wrong(Exception):
 
 class NotAttempted(Exception):
     """Raised for an untouched stub; a check may raise it for a placeholder of its own."""
+
+
+class _ReturnedNothing(NotAttempted):
+    """Raised for ``None`` from a function that is no stub."""
 
 
 class UnknownExercise(LookupError):
@@ -158,8 +164,7 @@ def hint(exercise_id: str) -> None:
     if not hints:
         print(f"{exercise_id} has no hints; the solution is in the folded cell below the exercise")
         return
-    given = min(_hints_given.get(exercise_id, 0) + 1, len(hints))
-    _hints_given[exercise_id] = given
+    _hints_given[exercise_id] = given = min(_hints_given.get(exercise_id, 0) + 1, len(hints))
     print(f"{exercise_id} hint {given} of {len(hints)}: {hints[given - 1]}")
 
 
@@ -179,6 +184,8 @@ def judge(exercise_id: str, answer: object, **context: object) -> Verdict:
         ) from error
     try:
         praise = function(_guarded(answer), **context)
+    except _ReturnedNothing:
+        return Verdict(exercise_id, "wrong", "it returned nothing: is a `return` missing?")
     except NotAttempted:
         return Verdict(exercise_id, "not attempted yet")
     except Wrong as wrong:
@@ -192,10 +199,16 @@ def judge(exercise_id: str, answer: object, **context: object) -> Verdict:
 def number(value: object, what: str = "your answer") -> float:
     """Return ``value`` as a finite float, or raise `Wrong` naming ``what`` it was to be."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise Wrong(f"{what} is a {type(value).__name__}, must be one number")
+        raise Wrong(f"{what} is {kind(value)}, must be one number")
     if not abs(float(value)) < float("inf"):
         raise Wrong(f"{what} is {float(value)}, must be a finite number")
     return float(value)
+
+
+def kind(value: object) -> str:
+    """Return the name of the value's type with its article: "an int", "a DataFrame"."""
+    name = type(value).__name__
+    return f"{'an' if re.match('(?i)[aeio]|nd', name) else 'a'} {name}"
 
 
 def registered() -> dict[str, Exercise]:
@@ -217,6 +230,8 @@ def _guarded(answer: object) -> object:
             result = answer(*args, **kwargs)
         except Exception as error:
             raise Wrong(f"it raised {_told(error)}") from error
+        if result is None and not _is_stub(answer):
+            raise _ReturnedNothing
         _refuse_blank(result)
         return result
 
@@ -225,14 +240,11 @@ def _guarded(answer: object) -> object:
 
 def _refuse_blank(value: object) -> None:
     """Raise `NotAttempted` for a blank value, `Wrong` for a container that is blank in places."""
-    if _is_blank(value):
+    if value is None or value is ...:
         raise NotAttempted
-    if isinstance(value, Mapping):
-        named: dict[Any, object] = dict(value)
-    elif isinstance(value, (tuple, list)):
-        named = dict(enumerate(value, start=1))
-    else:
+    if not isinstance(value, Mapping | tuple | list):
         return
+    named = dict(value if isinstance(value, Mapping) else enumerate(value, start=1))
     blank = [str(name) for name, item in named.items() if item is ...]
     if blank and len(blank) == len(named):
         raise NotAttempted
@@ -240,8 +252,13 @@ def _refuse_blank(value: object) -> None:
         raise Wrong(f"still to fill in: {', '.join(blank)}")
 
 
-def _is_blank(value: object) -> bool:
-    return value is None or value is ...
+def _is_stub(function: object) -> bool:
+    """Whether a function does nothing: its body is ``...``, ``pass`` or a docstring."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(function, "__code__", None)
+    idle = {"RESUME", "NOP", "COPY_FREE_VARS", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
+    return code is not None and {step.opname for step in dis.get_instructions(code)} <= idle
 
 
 def _find(exercise_id: str) -> Exercise:

@@ -17,6 +17,7 @@ from mlops_helpers.exercises.engine import (
     UnknownExercise,
     Wrong,
     judge,
+    kind,
     number,
     registered,
 )
@@ -104,6 +105,47 @@ def test_a_stub_is_not_attempted(answer, capsys):
     """Ellipsis, None, and functions that return them are not attempted, and a hint is offered."""
     check("99.1", answer)
     assert printed(capsys) == '99.1 not attempted yet – for a hint, run hint("99.1")'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        print,
+        lambda x: print(2 * x),
+        lambda x: None if x else 1,
+        functools.partial(lambda x: [].clear()),
+    ],
+)
+def test_an_answer_that_returns_nothing_is_wrong(answer, capsys):
+    """Printing is no answer, and neither is a forgotten branch: it is told, not "not attempted"."""
+    verdict = judge("99.1", answer)
+    assert (verdict.status, verdict.unforeseen) == ("wrong", None)
+    assert verdict.message == "it returned nothing: is a `return` missing?"
+
+
+def test_a_stub_may_have_words_and_surroundings():
+    """A docstring, `pass` and a variable of the surroundings leave a stub a stub."""
+
+    def described(x):
+        """Say what is asked for."""
+
+    def passed(x):
+        pass
+
+    def dots_kept(x):
+        doubled = ...  # your line
+        return doubled
+
+    for answer in (described, passed, dots_kept):
+        assert judge("99.1", answer).status == "not attempted yet"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(3, "an int"), ("3", "a str"), (np.arange(2), "an ndarray"), ({}, "a dict")]
+)
+def test_a_kind_has_its_article(value, said):
+    """A message names a value's type as one would say it."""
+    assert kind(value) == said
 
 
 @pytest.mark.parametrize("answer", [(..., ...), [...], {"a": ...}, ("your", "answer")])
