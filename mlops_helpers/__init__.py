@@ -90,6 +90,7 @@ log_health      what the health report asks the store (SQL)
 log_alerts      alerts in the log, with what is to be told of them (SQL)
 log_deliveries  what is still to be told, taken by one deliverer at a time (SQL)
 retrain_place   the standing state of scheduled retraining, and who works there
+standing        what each standing state was begun with, in its own folder
 retrain_inputs  what a scheduled retraining is asked with, refused before anything is written
 retrain_record  how far a scheduled retraining has come: its stages in the log
 retrain_watch   the first stage: is the champion before the better one after all?

@@ -3,10 +3,11 @@
 The notebooks each start from a copy of the phase before and leave the rest alone; a scheduler needs
 one state that stays. It lies in ``outputs/state/<key>/standing/``: a copy of the databases of the
 finished phase 03, made at the first call and never again. Delete the folder to start over.
-A lender's file grows from month to month, while the key stands for its content: so a pointer,
-``outputs/state/<mark>.standing``, says for each path which state was begun with it. If the file
-holds loans that are still open, phase 03 is that of its settled months (see `settling`).
-With ``MLFLOW_TRACKING_URI`` and ``MLOPS_DATABASE_URL`` set, those servers are that state.
+A lender's file grows from month to month, while the key stands for its content: so the state itself
+says with which path it was begun (see `standing`). Keep one path: a link to the newest file will
+do. If the file holds loans that are still open, phase 03 is that of its settled months (see
+`settling`). With ``MLFLOW_TRACKING_URI`` and ``MLOPS_DATABASE_URL`` set, those servers are that
+state, and only the file for the report lies here.
 
 One retraining at a time: the operating system frees the lock of a process that ended, however it
 ended. It excludes the processes of one machine (see `locking`), not two machines on one server.
@@ -14,13 +15,13 @@ ended. It excludes the processes of one machine (see `locking`), not two machine
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 import secrets
 import shutil
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from mlops_helpers import standing
 from mlops_helpers.locking import lock_file
 from mlops_helpers.places import (
     SIMULATED,
@@ -39,6 +41,7 @@ from mlops_helpers.places import (
     write_atomically,
 )
 from mlops_helpers.settling import settled_file
+from mlops_helpers.standing import STANDING, Begun
 from mlops_helpers.workspace import (
     DATABASE_FILE,
     STATE_LOCK,
@@ -52,7 +55,6 @@ __all__ = ["AtWork", "RetrainPlace", "one_at_a_time", "open_place"]
 
 PHASE = "03_monitoring"
 """What must be there first: a champion that serves, and predictions that were logged."""
-STANDING = "standing"
 
 
 class AtWork(Exception):
@@ -79,35 +81,24 @@ def open_place(
 ) -> RetrainPlace:
     """The standing state for these loans, this seed and these servers; made if there is none yet.
 
+    `applications` is the path as it was given: where its links lead may change from month to month.
     If phase 03 has not finished for them it is run first, with progress on stderr; with both
-    servers set nothing is run: what they hold counts. Raises `WorkspaceError` if the loans are not
-    found, the phases fail, the copy fails, or a part of the standing state is gone, `ContractError`
-    if the phases cannot work on the settled loans.
+    servers set nothing is run: what they hold counts. A state that begins beside those of other
+    files is told on stderr. Raises `WorkspaceError` if the loans are not found, the phases fail,
+    the copy fails, a part of the standing state is gone or empty, or nobody can say whose a state
+    is; `ContractError` if the phases cannot work on the settled loans.
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    state, pointer = _state(applications, seed, outputs)
     servers = {
         TRACKING_FILE: external("MLFLOW_TRACKING_URI"),
         DATABASE_FILE: external("MLOPS_DATABASE_URL"),
     }
     ours = [name for name, server in servers.items() if server is None]
-    folder = state / STANDING
-    if ours and not folder.is_dir():
-        given = find_applications(applications)
-        settled = settled_file(given, seed=seed, folder=pointer.with_suffix(".settled"))
-        state = state_folder(settled, seed, outputs)
-        folder = state / STANDING
-        parameters = {"applications": settled, "seed": seed}
-        make_finished(PHASE, state, parameters, outputs)
-        _copy(state, folder, ours)
-        write_atomically(pointer, state.name)
-    if gone := [name for name in ours if not (folder / name).is_file()]:
-        raise WorkspaceError(
-            f"the standing state {folder} lacks {', '.join(gone)}. Put it back from a copy, or "
-            "delete the folder: the next call begins anew from phase 03."
-        )
+    asked = Begun.asked(applications, seed, outputs)
+    folder = standing.find(asked) or _begin(asked, applications, seed, ours)
+    _check_whole(folder, ours)
     uris = {name: server or f"sqlite:///{folder / name}" for name, server in servers.items()}
-    location = None if servers[TRACKING_FILE] else (state / "artifacts").as_uri()
+    location = None if servers[TRACKING_FILE] else (folder.parent / "artifacts").as_uri()
     return RetrainPlace(uris[TRACKING_FILE], uris[DATABASE_FILE], location, folder)
 
 
@@ -136,18 +127,44 @@ def one_at_a_time(place: RetrainPlace, *, what: str, now: datetime) -> Iterator[
         lock.release()
 
 
-def _state(applications: str, seed: int, outputs: str | Path) -> tuple[Path, Path]:
-    """The folder of the state that was begun with this path, and the pointer that says so."""
-    state = state_folder(applications, seed, outputs)
-    parts = [find_applications(applications), str(seed)]
-    parts += [external(name) or "" for name in ("MLFLOW_TRACKING_URI", "MLOPS_DATABASE_URL")]
-    mark = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
-    pointer = state.with_name(f"{mark}.{STANDING}")
-    if pointer.is_file():
-        begun = state.with_name(pointer.read_text(encoding="utf-8").strip())
-        if (begun / STANDING).is_dir():
-            return begun, pointer
-    return state, pointer
+def _begin(asked: Begun, applications: str, seed: int, ours: list[str]) -> Path:
+    """The standing folder for what was never asked before, with `ours` copied into it."""
+    states = Path(asked.outputs) / "state"
+    if not ours:
+        folder = states / asked.mark / STANDING
+        standing.write(folder, asked)
+        return folder
+    given = find_applications(applications)
+    settled = settled_file(given, seed=seed, folder=states / f"{asked.mark}.settled")
+    state = state_folder(settled, seed, asked.outputs)
+    folder = state / STANDING
+    standing.refuse_unknown(asked, but=folder)
+    if not folder.is_dir():
+        if SIMULATED not in asked.paths and (there := standing.others(asked)):
+            print(
+                f"A new standing state begins for {asked.label}, with a history of its own: there "
+                f"is one already for {'; '.join(there)}. If these are the same lender's loans, "
+                "give them under that path; it may be a link to the newest file.",
+                file=sys.stderr,
+            )
+        make_finished(PHASE, state, {"applications": settled, "seed": seed}, asked.outputs)
+        _copy(state, folder, ours, asked)
+    standing.join(folder, asked)
+    return folder
+
+
+def _check_whole(folder: Path, ours: list[str]) -> None:
+    """Refuse a state without one of its databases, or with one that SQLite would make anew."""
+    way_out = (
+        "Put it back from a copy, or delete the folder: the next call begins anew from phase 03."
+    )
+    if gone := [name for name in ours if not (folder / name).is_file()]:
+        raise WorkspaceError(f"the standing state {folder} lacks {', '.join(gone)}. {way_out}")
+    if empty := [name for name in ours if not (folder / name).stat().st_size]:
+        raise WorkspaceError(
+            f"{' and '.join(empty)} in the standing state {folder} has 0 bytes: what it held is "
+            f"gone. {way_out}"
+        )
 
 
 def _told(about: Path) -> str:
@@ -159,7 +176,7 @@ def _told(about: Path) -> str:
         return "a process that has only just begun"
 
 
-def _copy(state: Path, folder: Path, names: list[str]) -> None:
+def _copy(state: Path, folder: Path, names: list[str], asked: Begun) -> None:
     """Copy the databases of the finished phase beside, and swap the folder in whole."""
     with FileLock(state / STATE_LOCK):
         if folder.is_dir():
@@ -176,6 +193,7 @@ def _copy(state: Path, folder: Path, names: list[str]) -> None:
             beside.mkdir()
             for name in names:
                 copy_database(source.folder / name, beside / name)
+            standing.write(beside, asked)  # with the folder or not at all
             beside.rename(folder)
         except (OSError, sqlite3.Error) as error:
             shutil.rmtree(beside, ignore_errors=True)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops_helpers import retrain_place
+from mlops_helpers import retrain_place, standing
 from mlops_helpers.data import simulate_portfolio
 from mlops_helpers.places import PHASES, WorkspaceError, external, state_folder
 from mlops_helpers.retrain_place import AtWork, RetrainPlace, one_at_a_time, open_place
 from mlops_helpers.violations import ContractError
-from mlops_helpers.workspace import read_finished
+from mlops_helpers.workspace import Finished, read_finished
 from tests.test_settling import opened
 from tests.tiny import write_course
 
@@ -133,14 +133,119 @@ def test_a_copy_that_fails_leaves_nothing(root, monkeypatch):
 
 
 def test_with_both_servers_nothing_is_run_or_copied(root, monkeypatch):
-    """What the servers hold counts."""
+    """What the servers hold counts, whatever the file; only the report's file lies here."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     monkeypatch.setenv("MLOPS_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     place = open_place()
     assert place.tracking_uri == "http://127.0.0.1:1"
     assert place.database_url == "postgresql://nobody@127.0.0.1:1/none"
     assert place.artifact_location is None
-    assert not (root / "outputs").exists()
+    written = [path for path in (root / "outputs").rglob("*") if path.is_file()]
+    assert written == [place.folder / "begun.json"]
+    (root / "june.csv").write_text("the loans of June")
+    assert open_place(applications=str(root / "june.csv"), seed=7) == place
+
+
+@pytest.fixture
+def ready(root, monkeypatch) -> Path:
+    """A root where phase 03 has finished for whatever is asked, with two small databases."""
+
+    def finished(phase: str, state: Path) -> Finished:
+        folder = state / f"{phase}-0a"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("mlflow.db", "course.db"):
+            with sqlite3.connect(folder / name) as connection:
+                connection.execute("create table if not exists steps (phase text)")
+            connection.close()
+        return Finished(phase, "0a", folder, {}, {})
+
+    monkeypatch.setattr(retrain_place, "settled_file", lambda given, **_: given)
+    monkeypatch.setattr(
+        retrain_place, "make_finished", lambda phase, state, *_: finished(phase, state)
+    )
+    monkeypatch.setattr(retrain_place, "read_finished", finished)
+    return root
+
+
+def test_a_state_needs_nothing_beside_it_to_be_found(ready):
+    """Whatever else is lost or left over in `state`, the file that grew goes on in its own."""
+    loans = ready / "loans.csv"
+    loans.write_text("the loans of June")
+    first = open_place(applications=str(loans))
+    for path in (ready / "outputs" / "state").iterdir():
+        if path != first.folder.parent:
+            path.unlink()
+    loans.write_text("the loans of June and July")
+    assert open_place(applications=str(loans)) == first
+
+
+def test_a_call_that_was_killed_while_it_copied_leaves_no_state_without_a_name(ready, monkeypatch):
+    """The name is swapped in with the folder: a grown file finds it, or there is none yet."""
+    loans = ready / "loans.csv"
+    loans.write_text("the loans of June")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(standing, "join", killed)  # the first thing after the swap
+        with pytest.raises(KeyboardInterrupt):
+            open_place(applications=str(loans))
+    loans.write_text("the loans of June and July")
+    open_place(applications=str(loans))
+    assert len(list((ready / "outputs").rglob("course.db"))) == 2, "phase 03 and one standing state"
+
+
+def test_a_link_that_leads_elsewhere_goes_on_in_its_state(ready):
+    """`newest.csv` leads to another file each month; the path as it was given counts."""
+    link = ready / "newest.csv"
+    places = []
+    for month in ("june", "july"):
+        (ready / f"{month}.csv").write_text(f"the loans until {month}")
+        link.unlink(missing_ok=True)
+        link.symlink_to(ready / f"{month}.csv")
+        places.append(open_place(applications=str(link)))
+    assert places[0] == places[1]
+
+
+def test_a_new_state_beside_that_of_another_file_is_said_aloud(ready, capsys):
+    """A path with the month in it begins anew each month: nobody shall find out a year later."""
+    for month in ("june", "july"):
+        (ready / f"{month}.csv").write_text(f"the loans until {month}")
+    open_place()
+    open_place(applications=str(ready / "june.csv"))
+    assert capsys.readouterr().err == ""
+    open_place(applications=str(ready / "july.csv"))
+    told = capsys.readouterr().err
+    assert told.startswith("A new standing state begins for july.csv, seed 42")
+    assert "there is one already for june.csv, seed 42." in told
+    open_place(applications=str(ready / "july.csv"))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_state_with_a_damaged_name_is_not_passed_over(ready):
+    """One sentence, and nothing begun; with the content it began with it is known again."""
+    loans = ready / "loans.csv"
+    loans.write_text("the loans of June")
+    first = open_place(applications=str(loans))
+    (first.folder / "begun.json").write_text("{}")
+    loans.write_text("the loans of June and July")
+    with pytest.raises(WorkspaceError, match=r"begun\.json is missing or damaged"):
+        open_place(applications=str(loans))
+    loans.write_text("the loans of June")
+    assert open_place(applications=str(loans)) == first
+    loans.write_text("the loans of June and July")
+    assert open_place(applications=str(loans)) == first
+
+
+@pytest.mark.parametrize("name", ["course.db", "mlflow.db"])
+def test_an_empty_database_is_refused(ready, name):
+    """SQLite takes 0 bytes for a new database: a lender's history would begin anew unseen."""
+    place = open_place()
+    (place.folder / name).write_bytes(b"")
+    with pytest.raises(WorkspaceError, match=rf"{name} in the .* has 0 bytes.*Put it back"):
+        open_place()
+    assert not (place.folder / name).stat().st_size
 
 
 def test_the_standing_store_is_no_server_of_the_users(root, monkeypatch):
