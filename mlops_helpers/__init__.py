@@ -102,6 +102,8 @@ retrain_command the command `retrain`: its words and exit codes
 retraining      decide from evidence, judge a challenger
 gathering       from rows to the evidence for and against retraining
 feed_faults     what is broken in a lot of applications, naming the column
+label_faults    outcomes that a feed lost or mixed up, by category and month
+faulty_months   months of a lender's files that nobody may learn from, and why
 trigger_scores  how often the decision to retrain cries wolf, and what each cause leads to
 quarantine      which rows break the contract, one by one
 label_waits     how long until an outcome is known, whatever it is

@@ -7,7 +7,7 @@ and are told from changed applicants by their size alone: see `cause_scores` for
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Set
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,10 @@ from mlops_helpers.drift import Reference
 from mlops_helpers.quarantine import broken_cells
 from mlops_helpers.two_samples import newcombe
 
-__all__ = ["feed_columns", "feed_signals"]
+__all__ = ["MOST_ACCEPTED", "feed_columns", "feed_signals"]
+
+MOST_ACCEPTED = 0.5
+"""Share of the rows up to which a person can accept gaps or new categories of a column."""
 
 Mask = NDArray[np.bool_]
 
@@ -52,17 +55,20 @@ def feed_columns(
 ) -> dict[str, tuple[str, Found]]:
     """The signals of `feed_signals` by name, each with the column in which it shows most.
 
-    In `accepted` columns gaps and new categories are as they should be: they are not looked at.
+    In `accepted` columns gaps and new categories are as they should be while no more than
+    `MOST_ACCEPTED` of the rows have them: then they are not looked at.
     """
     if window.empty or holdout.empty:
         return {}
     broken = broken_cells(holdout), broken_cells(window)
-    watched = [name for name in CATEGORICAL if name not in accepted]
-    unseen = [_unseen(reference, holdout, frame, watched) for frame in (holdout, window)]
+    unseen = [_unseen(reference, holdout, frame) for frame in (holdout, window)]
+    for name in {*accepted} & {*CATEGORICAL}:
+        if unseen[1][name].mean() <= MOST_ACCEPTED:
+            unseen = [{n: mask for n, mask in side.items() if n != name} for side in unseen]
     return {
         "out of contract": _of_rows(*broken, 1 - level),
         "missing": _missing(holdout, window, level, accepted),
-        "unseen categories": _of_rows(*unseen, 1 - level) if watched else ("", _UNKNOWN),
+        "unseen categories": _of_rows(*unseen, 1 - level) if unseen[1] else ("", _UNKNOWN),
         "one value": _one_value(holdout, window, level),
         "scale": _scale(holdout, window, level),
     }
@@ -83,7 +89,7 @@ def _of_rows(before: dict[str, Mask], now: dict[str, Mask], alpha: float) -> tup
 def _missing(
     holdout: pd.DataFrame, window: pd.DataFrame, level: float, accepted: Collection[str]
 ) -> tuple[str, Found]:
-    watched = [name for name in FEATURES if name not in accepted]
+    watched = [n for n in FEATURES if n not in accepted or window[n].isna().mean() > MOST_ACCEPTED]
     if not watched:
         return "", _UNKNOWN
     gaps = [{n: frame[n].isna().to_numpy() for n in watched} for frame in (holdout, window)]
@@ -91,16 +97,14 @@ def _missing(
     return worst, _shares(gaps[0][worst], gaps[1][worst], (1 - level) / len(FEATURES))
 
 
-def _unseen(
-    reference: Reference, holdout: pd.DataFrame, frame: pd.DataFrame, watched: Sequence[str]
-) -> dict[str, Mask]:
+def _unseen(reference: Reference, holdout: pd.DataFrame, frame: pd.DataFrame) -> dict[str, Mask]:
     """Which rows hold a category that the reference (or else the holdout) never had."""
     known: dict[str, Set[str]] = {
         profile.name: set(profile.counts.index)
         for profile in reference.profiles
         if profile.name in CATEGORICAL and profile.known
     }
-    known = {n: known.get(n) or set(holdout[n].dropna().unique()) for n in watched}
+    known = {n: known.get(n) or set(holdout[n].dropna().unique()) for n in CATEGORICAL}
     found = {}
     for name, seen in known.items():
         codes, words = pd.factorize(frame[name])

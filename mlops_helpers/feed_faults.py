@@ -13,7 +13,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from mlops_helpers.business import in_words
-from mlops_helpers.cause_feeds import feed_columns
+from mlops_helpers.cause_feeds import MOST_ACCEPTED, feed_columns
 from mlops_helpers.causes import LIMITS
 from mlops_helpers.drift import Reference
 from mlops_helpers.quarantine import schema_fault
@@ -39,8 +39,9 @@ def feed_faults(
     A frame of another schema is one fault. Fewer than `MIN_ROWS` rows can only break the contract:
     in a handful some column always lacks a value, or holds one twice.
     accepted: columns of which a person knows why they have gaps or categories that they had not,
-    such as a form that asks no longer. Their gaps and categories are no fault; a value that breaks
-    the contract, one value for everybody and another scale remain one in every column.
+    such as a form that asks some no longer. Their gaps and categories are no fault in up to half
+    of the rows: beyond that a model would learn from a column that is not there. A value that
+    breaks the contract, one value for everybody and another scale remain one in every column.
     reference: `Reference.fit` of the training rows' features, for the categories that it knows;
     holdout must be of the course's schema.
     """
@@ -54,8 +55,9 @@ def feed_faults(
         limit = LIMITS[name]
         evident = change.known and not change.low <= limit.same <= change.high
         if evident and not limit.low <= change.value <= limit.high:
+            how = _HOW[name] + (_BEYOND if name in ACCEPTABLE and column in accepted else "")
             found.append(
-                f"{what}: {column} {_HOW[name]} ({_figure(name, before)} before, "
+                f"{what}: {column} {how} ({_figure(name, before)} before, "
                 f"{_figure(name, now)} now, limit {_limit(name)})"
             )
     return tuple(found)
@@ -70,9 +72,13 @@ _HOW = {
 }
 
 
+ACCEPTABLE = ("missing", "unseen categories")
+_BEYOND = f" in more than the {MOST_ACCEPTED:.0%} of the rows that can be accepted"
+
+
 def acceptable(told: str) -> tuple[str, ...]:
     """The columns whose gaps or new categories `told`, sentences of `feed_faults`, complains of."""
-    how = "|".join(_HOW[signal] for signal in ("missing", "unseen categories"))
+    how = "|".join(_HOW[signal] for signal in ACCEPTABLE)
     return tuple(dict.fromkeys(re.findall(rf"(\w+) (?:{how}) \(", told)))
 
 

@@ -50,6 +50,8 @@ CORE = (
     "feed_faults",
     "quarantine",
     "trigger_scores",
+    "label_faults",
+    "faulty_months",
     "label_waits",
     "training_windows",
     "expected_ranking",

@@ -1,5 +1,6 @@
 """A broken feed is told by its column; applicants who are merely other people are not."""
 
+import numpy as np
 import pytest
 
 from mlops_helpers.contracts import FEATURES, LIMITS
@@ -75,8 +76,30 @@ def test_what_a_person_accepts_is_no_fault(before):
     words = draw_world("purposes in capitals", 1500, seed=7)
     told = "; ".join((first, second, *feed_faults(*before, words, "rows"), first))
     assert acceptable(told) == ("num_credit_lines", "age", "loan_purpose")
-    (left,) = feed_faults(*before, words, "rows", accepted=("loan_purpose",))
-    assert "holds one value" in left, "a new word that many hold looks stuck as well"
+    some = words["loan_purpose"].where(words.index % 3 == 0, words["loan_purpose"].str.lower())
+    told = feed_faults(*before, words.assign(loan_purpose=some), "rows", accepted=["loan_purpose"])
+    assert told == ()
+
+
+@pytest.mark.parametrize(("column", "value"), [("age", np.nan), ("loan_purpose", "BOAT")])
+def test_what_is_in_most_rows_cannot_be_accepted(before, column, value):
+    """Half of the rows may be so, not more; and nobody is told to accept it once more."""
+    rows = draw_world("quiet", 1500, seed=9)
+    few = rows[column].mask(rows.index % 10 < 4, value)
+    most = rows[column].mask(rows.index % 10 < 6, value)
+    signs = [
+        [
+            fault
+            for fault in feed_faults(*before, rows.assign(**{column: part}), "rows", accepted=ok)
+            if "one value" not in fault
+        ]
+        for part, ok in ((few, ()), (few, (column,)), (most, (column,)), (most, ()))
+    ]
+    assert [len(found) for found in signs] == [1, 0, 1, 1]
+    assert f"{column} " in signs[2][0]
+    assert "more than the 50% of the rows that can be accepted" in signs[2][0]
+    assert acceptable(signs[2][0]) == ()
+    assert acceptable(signs[3][0]) == (column,)
 
 
 def test_nobody_can_accept_a_broken_contract(before):
