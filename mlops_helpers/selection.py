@@ -132,8 +132,9 @@ def selected_scores(
     95 % Monte Carlo interval; bias: value - truth; spread: standard deviation of one measurement;
     wrong_verdicts, wrong_low, wrong_high: share of samples whose 95 % interval calls the better
     model worse, or of two equal ones one better (Wilson's interval); called_better: share that
-    calls the challenger better; rows: mean number with an outcome; dollars: what the way of
-    approving earns per application against the cut-off alone, truly expected (below 0: a cost).
+    calls the challenger better; unknown: share without an interval, which counts as no verdict;
+    rows: mean number with an outcome; dollars: what the way of approving earns per application
+    against the cut-off alone, truly expected (below 0: a cost).
     """
     if repeats < 2:
         raise ValueError(f"repeats is {repeats}, must be 2 or more to measure a spread.")
@@ -223,6 +224,7 @@ def _summary(intervals: list[Interval], truth: float) -> dict[str, float]:
         "wrong_low": wrong.low,
         "wrong_high": wrong.high,
         "called_better": float(better.mean()),
+        "unknown": float(said["low"].isna().mean()),
         "rows": float(said["rows"].mean()),
     }
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
 from mlops_helpers.delong import auc_difference
@@ -64,6 +65,37 @@ def test_few_of_a_class_have_no_limits():
     assert weighted_auc_difference(label, score, other, np.ones(125)).known
     weight = np.r_[np.ones(10), np.zeros(15), np.ones(100)]
     assert not weighted_auc_difference(label, score, other, weight).known
+
+
+@pytest.mark.parametrize(("heavy", "known"), [(4, False), (7, False), (8, True)])
+def test_few_heavy_defaults_have_no_limits(heavy, known):
+    """Rows that stand for ten need eight of each class; the value is told all the same."""
+    label, old, new, _ = scored(2000, seed=5)
+    weight = np.ones(2000)
+    weight[np.flatnonzero(label == 1)[:heavy]] = 10.0
+    weight[np.flatnonzero(label == 0)[:40]] = 10.0
+    found = weighted_auc_difference(label, old, new, weight)
+    assert np.isfinite(found.value)
+    assert found.known is known
+
+
+def test_a_few_rows_of_little_weight_do_not_matter():
+    """Three rows of weight 3 among 2,000 are no reason to say nothing."""
+    label, old, new, _ = scored(2000, seed=5)
+    weight = np.r_[np.full(3, 3.0), np.ones(1997)]
+    assert weighted_auc_difference(label, old, new, weight).known
+
+
+def test_equal_models_are_called_better_in_one_tail_of_chance():
+    """Known chances of 5 %: hardly a heavy default is seen, and no verdict comes of that."""
+    better, rng = 0, np.random.default_rng(12)
+    for seed in range(200):
+        label, old, new, _ = scored(3000, seed=seed, noise=(1.0, 1.0))
+        chance = np.where(old < 0.3, 1.0, 0.05)
+        seen = rng.random(3000) < chance
+        found = weighted_auc_difference(label[seen], old[seen], new[seen], 1 / chance[seen])
+        better += found.low > 0
+    assert better <= binom.isf(0.001, 200, 0.025)
 
 
 @pytest.mark.parametrize(
