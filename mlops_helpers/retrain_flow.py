@@ -19,7 +19,7 @@ from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.provenance import content_digest
 from mlops_helpers.registry import Registry, RegistryError, StoreError
 from mlops_helpers.retrain_inputs import Learnt, Order, RetrainRefused, Rows, look
-from mlops_helpers.retrain_record import STAGES, Done, Record
+from mlops_helpers.retrain_record import STAGES, Done, Record, day_of
 from mlops_helpers.retrain_stages import Work, end_lost_runs, plain
 from mlops_helpers.retrain_watch import Look, take_look, what_it_learnt
 from mlops_helpers.retraining import Decision
@@ -54,14 +54,16 @@ def go_on(work: Work, record: Record, steps: pd.DataFrame, clock: Clock) -> None
     found = _look(work, record, steps, serving)
     _clean_up(work, steps, serving, clock)
     if found.look is not None:
-        _watch(work, record, found, found.look)
-        if found.look.roll_back:
+        if _watch(work, record, found, found.look):
             return
+        if found.look.roll_back:  # refused
+            found = _look(work, record, steps, serving)
     if found.decision is not None:
         _check(work, record, found, found.decision)
     checked = record.had("check")
     if checked.result["outcome"] == "retrain" and found.rows is not None:
-        _challenge(work, record, found.champion, found.rows, checked)
+        attempt = _attempt(work, steps, found.champion)
+        _challenge(work, record, found.champion, found.rows, checked, attempt)
     else:
         outcome = "vetoed" if checked.result["outcome"] == "vetoed" else "kept"
         record.skip(STAGES[2:], Done(checked.told, {"outcome": outcome, "champion": serving}))
@@ -70,10 +72,9 @@ def go_on(work: Work, record: Record, steps: pd.DataFrame, clock: Clock) -> None
 def _look(work: Work, record: Record, steps: pd.DataFrame, serving: int) -> _Found:
     """Look at everything; RetrainRefused if it cannot be done. Nothing is written."""
     settings = settings_of(work.order, serving)
-    if record.settings != settings:
-        record.restart()
+    record.use(settings)
     learnt = what_it_learnt(work.registry, serving)
-    others = steps[steps["key"].str.startswith(f"{work.place.name} ") & (steps["key"] != work.key)]
+    others = _others(work, steps)
     began = time.perf_counter()
     taken = None
     if record.done("watch") is None:
@@ -89,21 +90,35 @@ def _look(work: Work, record: Record, steps: pd.DataFrame, serving: int) -> _Fou
     return _Found(serving, settings, rows, taken, decision, seconds)
 
 
-def _watch(work: Work, record: Record, found: _Found, taken: Look) -> None:
+def _others(work: Work, steps: pd.DataFrame) -> pd.DataFrame:
+    """The steps of this model's other days."""
+    ours = steps["key"].map(lambda key: day_of(key, work.place.name) is not None).astype(bool)
+    return steps[ours & (steps["key"] != work.key)]
+
+
+def _watch(work: Work, record: Record, found: _Found, taken: Look) -> bool:
+    """Save the look that was taken; True if the champion was rolled back."""
     since = taken.promoted_at.isoformat() if taken.promoted_at is not None else ""
     more = {"settings": found.settings, "champion": found.champion}
     more |= {"look": taken.number, "since": since}
+    if taken.verdict is not None:
+        more |= {"outcome": taken.verdict.outcome, "checks": plain(taken.verdict.checks)}
     if taken.roll_back:  # said before it is done: a call after a kill must know what was meant
-        more |= {"outcome": "roll back", "restores": taken.previous}
+        more |= {"restores": taken.previous, "reason": taken.told}
     with record.stage("watch", spent=found.seconds["watch"], **more) as came_to:
         came_to.told = taken.told
-        if taken.verdict is not None:
-            came_to.result |= {"outcome": taken.verdict.outcome}
-            came_to.result |= {"checks": plain(taken.verdict.checks)}
-        if taken.roll_back:
+        if not taken.roll_back:
+            return False
+        try:
             came_to.result |= {"meanwhile": work.roll_back(found.champion, taken)}
-    if taken.roll_back:
-        _skip_after_rollback(record, found.champion, int(taken.previous or 0))
+        except StoreError:
+            raise
+        except RegistryError as error:  # the one before cannot serve: only a better one can help
+            came_to.told = f"the rollback was refused: {error} It was to be for this: {taken.told}"
+            came_to.result |= {"outcome": "rollback refused"}
+            return False
+    _skip_after_rollback(record, found.champion, int(taken.previous or 0))
+    return True
 
 
 def _check(work: Work, record: Record, found: _Found, decision: Decision) -> None:
@@ -118,19 +133,32 @@ def _check(work: Work, record: Record, found: _Found, decision: Decision) -> Non
         came_to.result |= {"reasons": plain(decision.table)}
 
 
-def _challenge(work: Work, record: Record, champion: int, rows: Rows, checked: Done) -> None:
-    """Train, judge and promote what is not done yet."""
-    if record.done("train") is None:
+def _challenge(
+    work: Work, record: Record, champion: int, rows: Rows, checked: Done, attempt: int
+) -> None:
+    """Train, judge and promote what is not done yet, or whose challenger is gone."""
+    trained = record.done("train")
+    if trained is None or not work.there(int(trained.result["version"])):
         trigger = ", ".join(checked.result["triggers"])
         with record.stage("train", as_of=work.order.day) as came_to:
             work.train(champion, rows, checked.told, trigger, came_to)
     challenger = int(record.had("train").result["version"])
-    if record.done("judge") is None:
-        with record.stage("judge") as came_to:
-            work.judge(champion, challenger, rows, came_to)
+    judged = record.done("judge")
+    if judged is None or judged.result["challenger"] != challenger:
+        with record.stage("judge", champion=champion, challenger=challenger) as came_to:
+            work.judge(champion, challenger, rows, attempt, came_to)
     with record.stage("promote") as came_to:
         ended = work.promote(champion, challenger, rows, record.had("judge"))
         came_to.told, came_to.result = ended.told, ended.result
+
+
+def _attempt(work: Work, steps: pd.DataFrame, champion: int) -> int:
+    """The how manyth judgement against this champion is due, from 1."""
+    judged = steps[(steps["stage"] == "judge") & (steps["status"] == "done")]
+    against = judged["result"].map(lambda result: result.get("champion") == champion).astype(bool)
+    judged = judged[against]
+    own = [int(r["attempt"]) for r in judged["result"][judged["key"] == work.key]]
+    return 1 + max([len(_others(work, judged)), *own])
 
 
 def _complete(work: Work, record: Record, serving: int) -> bool:
@@ -143,7 +171,9 @@ def _complete(work: Work, record: Record, serving: int) -> bool:
         work.registry.restore(serving)  # completes what was journalled
         if record.done("watch") is None:
             with record.stage("watch", **begun) as came_to:
-                came_to.told = f"version {before} was rolled back to version {serving}"
+                came_to.told = begun["reason"]
+                since = pd.Timestamp(begun["since"])
+                came_to.result |= {"meanwhile": work.meanwhile(before, serving, since)}
         _skip_after_rollback(record, before, serving)
         return True
     trained = record.done("train")
@@ -197,7 +227,7 @@ def settings_of(order: Order, champion: int) -> dict[str, Any]:
 def _clean_up(work: Work, steps: pd.DataFrame, serving: int, clock: Clock) -> None:
     """End what earlier days left unfinished; nobody else is at work on them."""
     for key in steps["key"].unique():
-        if key == work.key or not str(key).startswith(f"{work.place.name} "):
+        if key == work.key or day_of(key, work.place.name) is None:
             continue
         left = Record(work.log, str(key), clock=clock, folder=work.place.folder)
         if left.over or left.given_up:

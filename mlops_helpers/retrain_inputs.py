@@ -111,7 +111,7 @@ class Rows:
 def checked_date(as_of: pd.Timestamp | str, *, today: pd.Timestamp | None = None) -> pd.Timestamp:
     """The day as its first moment in UTC; RetrainRefused for what is no date, or not here yet."""
     way_out = "Give a day such as 2024-06-01."
-    if isinstance(as_of, str) and not re.match(r"\d{4}-\d{2}-\d{2}", as_of):
+    if isinstance(as_of, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(\S| \S|\Z)", as_of):
         raise RetrainRefused(f"as_of == {as_of!r} is no date. {way_out}")  # pandas reads "June"
     try:
         day = pd.Timestamp(as_of)

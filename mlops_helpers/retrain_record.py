@@ -1,11 +1,14 @@
 """How far a scheduled retraining has come: its stages in the log, each saved as it begins and ends.
 
 What a stage came to is saved with it, so that a call after a kill goes on from there, and a call
-after the end tells it again. A retraining is over when its last stage is done or skipped.
+after the end tells it again. A retraining is over when its last stage is done or skipped. Each
+stage is saved with a mark of what it was made with; a stage of another mark is done anew.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,14 +22,21 @@ from mlops_helpers import retrainings
 from mlops_helpers.log_store import LogError
 from mlops_helpers.predictions import PredictionLog
 
-__all__ = ["STAGES", "Done", "Record", "key_of"]
+__all__ = ["STAGES", "Done", "Record", "day_of", "key_of"]
 
+MARK = "made_with"
 STAGES = ("watch", "check", "train", "judge", "promote")
 
 
 def key_of(name: str, as_of: pd.Timestamp) -> str:
     """The key of a model's retraining of a day."""
     return f"{name} {as_of:%Y-%m-%d}"
+
+
+def day_of(key: str, name: str) -> str | None:
+    """The day of a key of this model's; None for another's."""
+    whose, _, day = key.rpartition(" ")
+    return day if whose == name else None
 
 
 @dataclass
@@ -40,7 +50,8 @@ class Done:
 class Record:
     """The stages of the retraining `key` in `log`; `clock` says what time it is.
 
-    `folder` gets the file that the report reads, if there is one.
+    `folder` gets the file that the report reads, if there is one. `unpublished` says why it could
+    not be written; a retraining goes on without.
     """
 
     def __init__(
@@ -54,6 +65,8 @@ class Record:
         """Reads what is known of it."""
         self.key = key
         self._log, self._clock, self._folder = log, clock, folder
+        self._mark = ""
+        self.unpublished = ""
         self._rows = {row["stage"]: row for row in log.steps(key).to_dict("records")}
 
     @property
@@ -83,10 +96,16 @@ class Record:
         return pd.DataFrame([{name: row[name] for name in names} for row in rows], columns=names)
 
     def done(self, stage: str) -> Done | None:
-        """What a stage came to that has ended, done or skipped; None if it has not."""
+        """What a stage came to that has ended, done or skipped; None if it has not.
+
+        Nor if it was made with other settings than those given to `use`.
+        """
         if self._status(stage) not in ("done", "skipped"):
             return None
-        return Done(self._rows[stage]["told"], dict(self._rows[stage]["result"]))
+        result = self.result(stage)
+        if self._mark and result.get(MARK) != self._mark:
+            return None
+        return Done(self._rows[stage]["told"], result)
 
     def had(self, stage: str) -> Done:
         """What a stage came to that must have ended; LookupError if it has not."""
@@ -108,7 +127,7 @@ class Record:
         since = time.perf_counter() - spent
         try:
             yield came_to
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             told = Done(f"{type(error).__name__}: {error}"[:2000], dict(result))
             with suppress(LogError):  # the store may be what has failed
                 self._save(stage, "failed", begun, time.perf_counter() - since, attempts, told)
@@ -121,11 +140,14 @@ class Record:
             last = came_to if stage == STAGES[-1] else Done(came_to.told)
             self._save(stage, "skipped", self._clock(), None, 1, last)
 
-    def restart(self) -> None:
-        """Forget what was done, but not how often: rows or settings are others now."""
-        self._rows = {
-            stage: row | {"status": "failed", "result": {}} for stage, row in self._rows.items()
-        }
+    def use(self, settings: dict[str, Any]) -> None:
+        """From now on only stages made with these settings count, and new ones are made with them.
+
+        In the log each stage stands for itself: whenever a call is killed, the next one can tell
+        what was made with other settings or rows.
+        """
+        text = json.dumps(settings, sort_keys=True)
+        self._mark = hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def given_up(self) -> bool:
@@ -154,12 +176,18 @@ class Record:
     ) -> None:
         row = {"key": self.key, "stage": stage, "status": status, "started_at": begun}
         row |= {"seconds": seconds, "attempts": int(attempts)}
-        row |= {"told": came_to.told, "result": came_to.result}
+        result = came_to.result | ({MARK: self._mark} if self._mark else {})
+        row |= {"told": came_to.told, "result": result}
         self._log.save_step(row)
         self._rows[stage] = row
         self.publish()
 
     def publish(self) -> None:
         """Write the file that the report reads, also if a killed call could not any more."""
-        if self._folder is not None:
+        if self._folder is None:
+            return
+        try:
             retrainings.write(self._folder, self._log.steps())
+            self.unpublished = ""
+        except OSError as error:  # the page may wait; a rollback must not
+            self.unpublished = f"{self._folder / retrainings.FILE}: {error}"

@@ -16,9 +16,10 @@ from mlops_helpers.contracts import CATEGORICAL, TARGET
 from mlops_helpers.gate import Finding
 from mlops_helpers.gathering import gather
 from mlops_helpers.judging import judge
+from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.predictions import PredictionLog
 from mlops_helpers.provenance import content_digest
-from mlops_helpers.registry import Registry
+from mlops_helpers.registry import Registry, RegistryError, StoreError
 from mlops_helpers.retrain_inputs import Learnt, Order, Rows
 from mlops_helpers.retrain_place import RetrainPlace
 from mlops_helpers.retrain_record import Done
@@ -28,14 +29,16 @@ from mlops_helpers.runs import EXPERIMENT, connect
 from mlops_helpers.shadowing import decided_meanwhile
 from mlops_helpers.store_errors import explained
 from mlops_helpers.threads import one_thread
-from mlops_helpers.tracking import train_and_log
+from mlops_helpers.tracking import load_logged, train_and_log
 
-__all__ = ["BY", "STEP_TAG", "Work", "end_lost_runs", "plain"]
+__all__ = ["BY", "STEP_TAG", "Work", "confidence_of", "end_lost_runs", "plain"]
 
 BY = "scheduled retraining"
 STEP_TAG = "retraining"
 """Tag of a run: the key of the retraining that it was trained for."""
 NAMED = ", retrained "
+ERROR = 0.05
+"""Chance that an equal challenger is promoted against one champion, in whatever many attempts."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,15 @@ class Work:
         came_to.result |= {"rows_train": learnt, "rows_judge": judged}
         came_to.result |= {"left_out": chosen.left_out}
 
-    def judge(self, champion: int, challenger: int, rows: Rows, came_to: Done) -> None:
-        """Compare both on the later rows, which neither has seen."""
+    def judge(
+        self, champion: int, challenger: int, rows: Rows, attempt: int, came_to: Done
+    ) -> None:
+        """Compare both on the later rows, which neither has seen.
+
+        `attempt`: the how manyth judgement against this champion. Who tries every month promotes an
+        equal challenger sooner or later, so the attempts share the error; see `confidence_of`.
+        """
+        confidence = confidence_of(attempt)
         judged = rows.chosen.split.holdout
         with one_thread():
             old, new = (
@@ -115,8 +125,15 @@ class Work:
             judged["loan_amount"],
             groups=judged[list(CATEGORICAL)],
             costs=self.order.costs,
+            confidence=confidence,
         )
         came_to.told = verdict.sentence
+        if attempt > 1:
+            came_to.told = (
+                f"{verdict.sentence.rstrip('.')} (judgement {attempt} against version {champion}, "
+                f"so at a confidence of {confidence:.2%})."
+            )
+        came_to.result |= {"attempt": attempt, "confidence": confidence}
         came_to.result |= {"outcome": verdict.outcome, "promote": verdict.promote}
         came_to.result |= {"checks": plain(verdict.checks)}
 
@@ -143,16 +160,35 @@ class Work:
 
     def roll_back(self, champion: int, taken: Look) -> list[dict[str, object]]:
         """Let the champion before serve again; what became of the predictions meanwhile."""
-        order = self.order
         reason = taken.told[:2000]
-        self.registry.rollback(reason=reason, by=BY, when=order.as_of)
+        self.registry.rollback(reason=reason, by=BY, when=self.order.as_of)
+        return self.meanwhile(champion, int(taken.previous or 0), taken.promoted_at)
+
+    def meanwhile(
+        self, champion: int, restored: int, since: pd.Timestamp | None
+    ) -> list[dict[str, object]]:
+        """What became of the predictions of a champion that was rolled back."""
         table = decided_meanwhile(
-            *(self.log, taken.promoted_at, order.as_of, champion),
-            previous=taken.previous,
-            as_of=order.as_of,
-            costs=order.costs,
+            *(self.log, since, self.order.as_of, champion),
+            previous=restored,
+            as_of=self.order.as_of,
+            costs=self.order.costs,
         )
         return plain(table)
+
+    def there(self, version: int) -> bool:
+        """Can a version that was trained before a kill still be judged and promoted?"""
+        history = self.registry.history()
+        moved = history["event"].isin(("archived", "restored")) & (history["version"] == version)
+        if history["event"][moved].iloc[-1:].eq("archived").any():
+            return False
+        try:
+            self.registry.load(version)
+        except StoreError:
+            raise
+        except (RegistryError, ModelFileError):
+            return False
+        return True
 
     def _trained_before(self, champion: int, digest: str) -> str | None:
         """The finished run of this retraining on the same terms, if a killed call left one."""
@@ -164,9 +200,30 @@ class Work:
         for run in runs_of(self.place.tracking_uri, self.key):
             tags, seed = run.data.tags, run.data.params.get("seed")
             same = all(tags.get(name) == value for name, value in terms.items())
-            if run.info.status == "FINISHED" and same and seed == str(self.order.seed):
+            done = run.info.status == "FINISHED" and same and seed == str(self.order.seed)
+            if done and self._whole(str(run.info.run_id)):
                 return str(run.info.run_id)
         return None
+
+    def _whole(self, run_id: str) -> bool:
+        """Is the model of a run there, and its version, if it has one, not archived?"""
+        known = self.registry.status().set_index("run_id")["version"]
+        if run_id in known.index:
+            return self.there(int(known[run_id]))
+        try:
+            load_logged(run_id, tracking_uri=self.place.tracking_uri)
+        except (LookupError, ModelFileError):
+            return False
+        return True
+
+
+def confidence_of(attempt: int) -> float:
+    """The confidence of the intervals of the attempt number `attempt` against one champion.
+
+    Each side may be wrong in 5 % / (attempt * (attempt + 1)): 2.5 % at the first, so that it is
+    judged at 95 %, and 5 % in all however many follow.
+    """
+    return 1 - 2 * ERROR / (attempt * (attempt + 1))
 
 
 def runs_of(tracking_uri: str, key: str) -> list:  # of MLflow's runs

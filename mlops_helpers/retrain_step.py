@@ -28,7 +28,7 @@ from mlops_helpers.retrain_inputs import (
     checked_rows,
 )
 from mlops_helpers.retrain_place import RetrainPlace, one_at_a_time
-from mlops_helpers.retrain_record import STAGES, Record, key_of
+from mlops_helpers.retrain_record import STAGES, Record, day_of, key_of
 from mlops_helpers.retrain_stages import Work
 from mlops_helpers.retraining import RetrainingPolicy
 from mlops_helpers.training_windows import TrainingWindow
@@ -46,6 +46,7 @@ class Result:
     champion: the version that serves now. stages: a row each with `stage, status, seconds,
     attempts, told`. details: what each stage came to, by its name. repeated: was it over before
     this call? differs: what of this call, then, is not what it was made with, in words.
+    unpublished: why the report's file could not be written, if it could not.
     """
 
     key: str
@@ -56,6 +57,7 @@ class Result:
     details: dict[str, dict[str, Any]]
     repeated: bool
     differs: tuple[str, ...] = ()
+    unpublished: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -119,7 +121,7 @@ def retrain(
 
 def _refuse_earlier(order: Order, name: str, steps: pd.DataFrame) -> None:
     ended = steps[(steps["stage"] == STAGES[-1]) & steps["status"].isin(["done", "skipped"])]
-    days = [key.removeprefix(f"{name} ") for key in ended["key"] if key.startswith(f"{name} ")]
+    days = [found for key in ended["key"] if (found := day_of(key, name))]
     if days and max(days) > order.day:
         raise RetrainRefused(
             f"as_of == {order.day} lies before {max(days)}, which is over: the champion of now was "
@@ -164,4 +166,5 @@ def _result(record: Record, registry: Registry, *, repeated: bool) -> Result:
         stages=record.table,
         details=details,
         repeated=repeated,
+        unpublished=record.unpublished,
     )

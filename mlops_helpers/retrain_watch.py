@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mlops_helpers.contracts import TARGET
+from mlops_helpers.model_files import ModelFileError
 from mlops_helpers.quarantine import broken_rows
-from mlops_helpers.registry import Registry, UnknownModelError
+from mlops_helpers.registry import Registry, RegistryError, StoreError, UnknownModelError
 from mlops_helpers.retrain_inputs import Learnt, Order, RetrainRefused, checked_delay
 from mlops_helpers.threads import one_thread
 from mlops_helpers.versions import Versions
@@ -30,7 +31,8 @@ WATCH = WatchPolicy(days=336, looks=12, label_days=0, error=0.04)
 label_days is 0 because the rows are counted by when their outcome became known, see above. error is
 0.04 so that the rate itself stays at 5 %: early looks at few loans, whose differences are skewed,
 are wrong a little more often than planned (at 0.05 it was 5.6 % [4.6, 6.6]).
-MEASURED
+Over a whole watch, 460 outcomes a month of which one in seven is a default, an equal champion goes
+in 3.8 % [3.0, 4.7] of 2,000 (14 % if every look is believed at 5 %). POWER
 """
 
 
@@ -72,11 +74,14 @@ def take_look(registry: Registry, champion: int, order: Order, steps: pd.DataFra
             f"version {champion} serves since {since:%Y-%m-%d}; {over}", previous, since, taken
         )
     versions = champion, previous
+    delay = checked_delay(order.frame, order.as_of)
     try:
         seen = [what_it_learnt(registry, version) for version in versions]
-    except RetrainRefused as error:  # the champion's was read before: it is the one before
-        return Look(f"no watch: {error}", previous, since, taken)
-    verdict = _verdict(registry, versions, order, _fresh(order, seen, since), number)
+        verdict = _verdict(registry, versions, order, _fresh(order, seen, since, delay), number)
+    except StoreError:
+        raise
+    except (RetrainRefused, RegistryError, ModelFileError) as error:
+        return Look(f"cannot be compared with version {previous}: {error}", previous, since, taken)
     return Look(verdict.sentence, previous, since, number, verdict)
 
 
@@ -96,10 +101,11 @@ def what_it_learnt(registry: Registry, version: int) -> Learnt:
     return Learnt.read(version, run.data.tags, mine["when"].iloc[-1])
 
 
-def _fresh(order: Order, seen: list[Learnt], since: pd.Timestamp) -> pd.DataFrame:
+def _fresh(
+    order: Order, seen: list[Learnt], since: pd.Timestamp, delay: pd.Timedelta
+) -> pd.DataFrame:
     """The rows whose outcome was due since the promotion and that no version has seen."""
     frame = order.frame
-    delay = checked_delay(frame, order.as_of)
     # whose outcome was known at the promotion, or could have been, may have decided it
     first = max([*(max(it.train_until, it.holdout_until) for it in seen), since - delay])
     fresh = frame[(frame["applied_at"] > first) & (frame["applied_at"] <= order.as_of - delay)]

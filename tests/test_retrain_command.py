@@ -92,7 +92,24 @@ def test_what_fails_on_the_way_exits_1(place, monkeypatch, error):
         patch.setattr("mlops_helpers.retrain_stages.decide", fails)
         done = _call("--as-of", DAY)
     assert done.exit_code == 1
-    assert f"The retraining as of {DAY} failed: {error}" in done.stderr
+    assert f"The retraining as of {DAY} failed: {str(error).rstrip('.')}. " in done.stderr
+    assert "Version 1 serves; what was done is kept" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert Registry(place.tracking_uri).load("champion").version == 1
     assert _call("--as-of", DAY).exit_code in EXIT_CODES.values()
+
+
+def test_a_page_that_cannot_be_written_is_no_failure(place, monkeypatch):
+    """The outcome and its exit code stay; what could not be written is said."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left")
+
+    monkeypatch.setattr(retrain_command, "renew_retrainings", full)
+    monkeypatch.setattr("mlops_helpers.retrainings.write", full)
+    done = _call("--as-of", DAY)
+    assert done.exit_code == EXIT_CODES[done.stdout.split("\n")[0].rpartition(": ")[2]]
+    said = done.stderr.splitlines()
+    assert len(said) == 2
+    assert all(s.startswith("The report was not renewed: ") and "No space left" in s for s in said)
+    assert Registry(place.tracking_uri).load("champion")

@@ -7,7 +7,7 @@ import pytest
 
 from mlops_helpers import retrainings
 from mlops_helpers.predictions import PredictionLog
-from mlops_helpers.retrain_record import STAGES, Done, Record, key_of
+from mlops_helpers.retrain_record import STAGES, Done, Record, day_of, key_of
 
 NOW = pd.Timestamp("2024-06-01 06:00", tz="UTC")
 KEY = key_of("credit-risk", pd.Timestamp("2024-06-01", tz="UTC"))
@@ -81,14 +81,43 @@ def test_stages_that_are_not_needed_end_the_retraining(log, tmp_path):
     assert (told.key, told.outcome, told.told) == (KEY, "kept", "no reason")
 
 
-def test_begun_anew_nothing_counts_but_the_attempts(log):
-    """Other rows or settings: what was done is forgotten."""
-    with _record(log).stage("watch", settings={"seed": 7}):
+def test_made_with_other_settings_nothing_counts_but_the_attempts(log):
+    """Also for the call after next: each stage says what it was made with."""
+    first = _record(log)
+    first.use({"seed": 7})
+    for stage in STAGES[:2]:
+        with first.stage(stage, settings={"seed": 7}):
+            pass
+    second = _record(log)
+    second.use({"seed": 8})
+    assert second.done("watch") is None
+    with second.stage("watch", settings={"seed": 8}):
         pass
-    record = _record(log)
-    record.restart()
-    assert record.settings == {}
-    assert record.done("watch") is None
+    assert second.table["attempts"].tolist() == [2, 1]
+    third = _record(log)
+    third.use({"seed": 8})
+    assert third.done("watch") is not None
+    assert third.done("check") is None, "it was made with the settings of before"
+
+
+def test_a_page_that_cannot_be_written_stops_nothing(log, tmp_path):
+    """It is said, and the log has all."""
+    (tmp_path / "in_the_way").write_text("")
+    record = Record(log, KEY, clock=lambda: NOW, folder=tmp_path / "in_the_way")
     with record.stage("watch"):
         pass
-    assert record.table["attempts"].tolist() == [2]
+    assert record.unpublished.startswith(f"{tmp_path / 'in_the_way' / 'retrainings.json'}: ")
+    assert _record(log).done("watch") is not None
+
+
+def test_a_call_that_is_stopped_says_so(log):
+    """Ctrl-C, and SIGTERM which does the same: failed, not running for ever."""
+    with pytest.raises(KeyboardInterrupt), _record(log).stage("train"):
+        raise KeyboardInterrupt
+    assert _record(log).table["status"].tolist() == ["failed"]
+
+
+def test_a_key_tells_whose_day_it_is():
+    """Another model's name may begin with ours."""
+    assert day_of("credit-risk 2024-06-01", "credit-risk") == "2024-06-01"
+    assert day_of("credit-risk b 2024-06-01", "credit-risk") is None
