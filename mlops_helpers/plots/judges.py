@@ -60,7 +60,7 @@ def judge_power(
         shown = part.sort_values("rows").assign(rows=lambda f, by=beside: f["rows"] * by)
         number, label = gains.index(gain), f"{rule}: {what}"
         _curve(ax, shown, "rows", "promoted", number=number, label=label, **look)
-    goal = f"{level:.0%}".replace("%", " %")
+    goal = f"{100 * level:g} %"
     ax.axhline(level, color=GREY, linestyle="--", linewidth=1.3, label=f"agreed: {goal}")
     ax.set_xscale("log")
     sizes = sorted(frame["rows"].unique())
@@ -150,7 +150,7 @@ def watch(
     ax = axes(ax, height=4.2)
     for number, (rule, part) in enumerate(frame.groupby("rule", sort=False)):
         _curve(ax, part.sort_values("gain"), "gain", "rolled_back", number=number, label=str(rule))
-    goal = f"{level:.0%}".replace("%", " %")
+    goal = f"{100 * level:g} %"
     ax.axhline(level, color=GREY, linestyle="--", linewidth=1.3, label=f"agreed: {goal}")
     ax.axvline(0, color=BLACK, linewidth=1.2)
     gains = sorted(frame["gain"].unique())
