@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_helpers.contracts import FEATURES
-from mlops_helpers.exercises.engine import NotAttempted, Wrong, exercise
+from mlops_helpers.exercises.engine import NotAttempted, Wrong, exercise, kind
 from mlops_helpers.quarantine import broken_rows
 from mlops_helpers.simulation import simulate_applications
 
@@ -50,8 +50,10 @@ class _Fitting:
         "Two questions about the feed: is it broken *now*, so that nothing may be trained? And was "
         "it ever broken, so that rows of that time are still in the files?",
         "Now is the last thirty days. Do the rows with known outcomes reach that far?",
-        "`broken_rows(frame, labelled=False)` says of each row whether it breaks the contract. Its "
-        "mean over the last thirty days decides; and the rows that it marks are not learnt from.",
+        "`broken_rows(frame, labelled=False)` says of each row whether its features break the "
+        "contract; without `labelled=False` a young loan, which has no outcome yet, breaks it as "
+        "well. Its mean over the last thirty days decides; and the rows that it marks are not "
+        "learnt from.",
     ),
 )
 def broken_feed(answer: Retrain) -> str:
@@ -156,7 +158,7 @@ def _run(answer: Retrain, files: pd.DataFrame) -> _Found:
         raise Wrong(f"it calls fit {len(fit.given)} times; one challenger is enough")
     if not isinstance(returned, str) or not returned.startswith(("champion", "challenger")):
         raise Wrong(
-            f"it returns a {type(returned).__name__}, must be the model that serves from now on: "
+            f"it returns {kind(returned)}, must be the model that serves from now on: "
             "the champion, or what fit returned"
         )
     if returned == "champion" and fit.given and not broken_rows(files, labelled=False).any():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from mlops_helpers.exercises.engine import Wrong, exercise
+from mlops_helpers.exercises.engine import Wrong, exercise, kind
 
 Look = Callable[[pd.DataFrame, int, int], Mapping[str, Iterable[str]]]
 
@@ -30,8 +30,9 @@ _CUTOFFS = {"bad": 0.22, "before": 0.16}
         "of the shadow decided nobody.",
         "Of these: for whom would the version before have decided otherwise? That is written in "
         "its shadow rows, in the column `decision`.",
-        "Give each live row the shadow decision of the same application, by a merge or a map on "
-        "`application_id`; where there is none, the two cannot be compared.",
+        "Keep the newest live row and the newest shadow row of each application. Give the one the "
+        "decision of the other, by a merge or a map on `application_id`; where there is none, the "
+        "two cannot be compared.",
     ),
 )
 def look_again(answer: Look) -> str:
@@ -120,6 +121,21 @@ _TRAPS: dict[str, tuple[str | None, str]] = {
     ),
     "unseen-by-it": (NOT_KNOWN, "only a third version scored them in the shadow"),
     "retried": (LENT, "they were asked about twice within a minute; each is one applicant"),
+    "corrected": (
+        LENT,
+        "declined at first, then approved with a corrected figure, both by the version that was "
+        "rolled back. The newest answer is the one that they live with",
+    ),
+    "moved": (
+        LENT,
+        "the version before decided them live, before the promotion and on other figures; of the "
+        "figures that were decided later, its shadow speaks",
+    ),
+    "back": (
+        None,
+        "both versions declined the same figures. After the rollback they came back with others, "
+        "which the version that serves again approved live: that says nothing of the first",
+    ),
 }
 """By trap: the group that its applications belong to, and what to say of them."""
 
@@ -170,6 +186,7 @@ def _log(*, bad: int, before: int) -> pd.DataFrame:
         add(trap, bad, p, **more)
         add(trap, before, other, shadow=True)
     add("retried", bad, 0.08, **defaulted)
+    _asked_again(add, bad, before)
     add("control", before, 0.08, experiment="spring", variant="control", **defaulted)
     add("control", bad, 0.30, shadow=True)
     add("early", bad, 0.08, shadow=True, scored_at=PROMOTED - pd.Timedelta(days=9))
@@ -183,6 +200,22 @@ def _log(*, bad: int, before: int) -> pd.DataFrame:
     return frame.astype({name: "str" for name in ("experiment", "variant")})
 
 
+def _asked_again(add: Callable[..., None], bad: int, before: int) -> None:
+    """Applications that were asked about on two days, with other figures."""
+
+    def both(trap: str, day: int, p: float, other: float) -> None:
+        at = PROMOTED + pd.Timedelta(days=day)
+        add(trap, bad, p, scored_at=at)
+        add(trap, before, other, shadow=True, scored_at=at)
+
+    both("corrected", 5, 0.30, 0.30)
+    both("corrected", 6, 0.08, 0.30)
+    add("moved", before, 0.08, scored_at=PROMOTED - pd.Timedelta(days=2))
+    both("moved", 4, 0.08, 0.30)
+    both("back", 8, 0.30, 0.30)
+    add("back", before, 0.08, scored_at=ROLLED_BACK + pd.Timedelta(days=3))
+
+
 def _groups(answer: Look, log: pd.DataFrame, bad: int, before: int) -> dict[str, set[str]]:
     """What the answer lists, or `Wrong` for what cannot be a list of applications."""
     handed = log.copy()
@@ -191,13 +224,11 @@ def _groups(answer: Look, log: pd.DataFrame, bad: int, before: int) -> dict[str,
         raise Wrong("it changed the log; what was decided stays as it was decided")
     if not isinstance(found, Mapping) or set(found) != set(GROUPS):
         keys = f" with {sorted(map(str, found))}" if isinstance(found, Mapping) else ""
-        raise Wrong(
-            f"it returned a {type(found).__name__}{keys}, must be a dict with {', '.join(GROUPS)}"
-        )
+        raise Wrong(f"it returned {kind(found)}{keys}, must be a dict with {', '.join(GROUPS)}")
     known, listed = set(log["application_id"]), {}
     for group, ids in found.items():
         if isinstance(ids, str | Mapping | pd.DataFrame) or not isinstance(ids, Iterable):
-            raise Wrong(f"{group!r} is a {type(ids).__name__}, must be a list of application ids")
+            raise Wrong(f"{group!r} is {kind(ids)}, must be a list of application ids")
         names = list(ids)
         strange = [name for name in names if not isinstance(name, str) or name not in known]
         if strange:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlops_helpers.exercises.engine import Wrong, exercise
+from mlops_helpers.exercises.engine import Wrong, exercise, kind
 
 
 @exercise(
@@ -40,7 +40,7 @@ def trigger(answer: Callable[..., Any]) -> str:
     for arguments, expected, lesson in cases:
         found = answer(*arguments)
         if not isinstance(found, bool) and type(found).__name__ != "bool":
-            raise Wrong(f"it returned a {type(found).__name__}, must be True or False")
+            raise Wrong(f"it returned {kind(found)}, must be True or False")
         if bool(found) != expected:
             value, low, high, limit = arguments
             raise Wrong(
@@ -75,7 +75,9 @@ def fair_rows(answer: Callable[..., Any]) -> str:
     for dates in ((champion, challenger), (challenger, champion)):
         found = answer(frame.copy(), dates, months[10])
         if not isinstance(found, pd.DataFrame) or "application_id" not in found:
-            raise Wrong(f"it returned a {type(found).__name__}, must be rows of the frame")
+            raise Wrong(f"it returned {kind(found)}, must be rows of the frame")
+        if found["application_id"].duplicated().any():
+            raise Wrong("some rows are returned twice; a loan is judged once")
         _refuse_unfair(set(found["application_id"]), frame, champion, challenger, months[10])
     return "neither model has seen a row, and every outcome is known on the day"
 
@@ -99,13 +101,20 @@ def _refuse_unfair(
     missing = frame[fair & ~frame["application_id"].isin(chosen)]
     if missing.empty:
         return
+    if rows.empty:
+        raise Wrong(
+            f"it returns no rows, and {len(missing)} are unseen by both models with an outcome "
+            "that is known today: nothing would ever be judged"
+        )
+    starts, ends = missing["applied_at"] == ended, missing["outcome_at"] == today
     causes = []
-    if (missing["applied_at"] == ended).any():
-        causes.append("a training that ends at a moment does not contain that moment")
-    if (missing["outcome_at"] == today).any():
-        causes.append("an outcome seen today is known today")
+    if (starts | ends).all():  # else the edges are not what was overlooked
+        if starts.any():
+            causes.append("a training that ends at a moment does not contain that moment")
+        if ends.any():
+            causes.append("an outcome seen today is known today")
     count = "1 fair row is" if len(missing) == 1 else f"{len(missing)} fair rows are"
     raise Wrong(
         f"{count} missing: "
-        + ("; ".join(causes) or "unseen by both models, and the outcome known today")
+        + ("; ".join(causes) or "unseen by both models, and their outcomes are known today")
     )

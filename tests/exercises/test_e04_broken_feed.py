@@ -156,6 +156,12 @@ def trained_for_nothing(champion, files, fit, as_of):
     return champion if sick(files, as_of) else model
 
 
+def trains_only(champion, files, fit, as_of):
+    """Forgets to hand the model on."""
+    if not sick(files, as_of):
+        fit(whole(known(files, as_of)))
+
+
 def in_place(champion, files, fit, as_of):
     """Empties the lender's broken cells."""
     files.loc[broken_rows(files, labelled=False), "debt_to_income_ratio"] = np.nan
@@ -181,6 +187,7 @@ PROOFS = (
             "months thrown away": months_thrown_away,
             "gaps dropped": gaps_dropped,
             "gaps filled": gaps_filled,
+            "trains only": trains_only,
             "trained for nothing": trained_for_nothing,
             "changes the files": in_place,
             "a decision, not a model": lambda champion, files, fit, as_of: not sick(files, as_of),
@@ -210,6 +217,7 @@ def test_other_right_answers_are_right():
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
+        (trains_only, "which model serves from now on"),
         (no_veto, "nobody is told today"),
         (veto_of_labelled, "nobody is told today"),
         (young_is_broken, "Young loans have no outcome"),

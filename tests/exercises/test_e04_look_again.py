@@ -14,16 +14,23 @@ def given():
     return {"np": np, "pd": pd}
 
 
+KEY = ["application_id", "model_version", "variant"]
+
+
+def newest(rows):
+    """The last answer for each application."""
+    return rows.sort_values("scored_at").drop_duplicates("application_id", keep="last")
+
+
 def shadow_of(log, version):
     """What a version said in the shadow, by application."""
-    rows = log[(log["variant"] == "shadow") & (log["model_version"] == version)]
-    return rows.drop_duplicates("application_id").set_index("application_id")["decision"]
+    rows = newest(log[(log["variant"] == "shadow") & (log["model_version"] == version)])
+    return rows.set_index("application_id")["decision"]
 
 
 def live_of(log, version):
     """What a version decided."""
-    rows = log[(log["variant"] != "shadow") & (log["model_version"] == version)]
-    return rows.drop_duplicates("application_id")
+    return newest(log[(log["variant"] != "shadow") & (log["model_version"] == version)])
 
 
 def grouped(live, other, *, unknown=None):
@@ -48,7 +55,7 @@ def right(log, bad, before):
 def by_clock(log, bad, before):
     """Everything that was decided between promotion and rollback."""
     inside = (log["scored_at"] >= PROMOTED) & (log["scored_at"] < ROLLED_BACK)
-    live = log[inside & (log["variant"] != "shadow")].drop_duplicates("application_id")
+    live = newest(log[inside & (log["variant"] != "shadow")])
     return grouped(live, shadow_of(log, before))
 
 
@@ -59,9 +66,33 @@ def clock_and_version(log, bad, before):
 
 def with_shadows(log, bad, before):
     """Takes what the version said in the shadow for decisions."""
-    rows = log[log["model_version"] == bad].drop_duplicates("application_id")
-    other = log[log["model_version"] == before].drop_duplicates("application_id")
+    rows = newest(log[log["model_version"] == bad])
+    other = newest(log[log["model_version"] == before])
     return grouped(rows, other.set_index("application_id")["decision"])
+
+
+def any_row_of_before(log, bad, before):
+    """Forgets the shadow for the version before: its newest row counts, whatever it was."""
+    other = newest(log[log["model_version"] == before])
+    return grouped(live_of(log, bad), other.set_index("application_id")["decision"])
+
+
+def first_row_of_before(log, bad, before):
+    """Forgets the shadow for the version before: its oldest row counts."""
+    rows = log[log["model_version"] == before].sort_values("scored_at")
+    other = rows.drop_duplicates("application_id").set_index("application_id")["decision"]
+    return grouped(live_of(log, bad), other)
+
+
+def first_answers(log, bad, before):
+    """Of two answers the first counts."""
+    return right(log.sort_values("scored_at").drop_duplicates(KEY), bad, before)
+
+
+def as_they_come(log, bad, before):
+    """Of two answers the one that the log happens to have last counts."""
+    last = log.drop_duplicates(KEY, keep="last")
+    return right(last.assign(decision=last["decision"]), bad, before)
 
 
 def without_variants(log, bad, before):
@@ -169,6 +200,10 @@ PROOFS = (
             "by the clock": by_clock,
             "the clock and the version": clock_and_version,
             "shadows decide": with_shadows,
+            "any row of before": any_row_of_before,
+            "first row of before": first_row_of_before,
+            "first answers": first_answers,
+            "as they come": as_they_come,
             "no variants": without_variants,
             "any shadow": any_shadow,
             "first shadow": shadow_first,
@@ -203,6 +238,9 @@ def test_other_right_answers_are_right():
 
     def merged(log, bad, before):
         shadow = log["variant"].eq("shadow")
+        last = log.groupby(["application_id", "model_version", shadow])["scored_at"]
+        log = log[log["scored_at"] == last.transform("max")]
+        shadow = log["variant"].eq("shadow")
         live = log[~shadow & log["model_version"].eq(bad)][["application_id", "decision"]]
         other = log[shadow & log["model_version"].eq(before)][["application_id", "decision"]]
         both = live.merge(other, on="application_id", how="left", suffixes=("", "_before"))
@@ -224,6 +262,10 @@ def test_other_right_answers_are_right():
         (by_clock, "decided them itself"),
         (clock_and_version, "had not heard of the rollback"),
         (with_shadows, "decided nobody"),
+        (any_row_of_before, "that says nothing of the first"),
+        (first_row_of_before, "its shadow speaks"),
+        (first_answers, "The newest answer is the one that they live with"),
+        (as_they_come, "in another order"),
         (without_variants, "a variant is not a shadow"),
         (any_shadow, "not the one that serves again"),
         (one_cutoff, "a cut-off of its own"),
@@ -240,11 +282,16 @@ def test_each_mistake_is_named(answer, said):
 
 
 def test_the_log_is_one_that_the_course_could_hold():
-    """Ids are unique, each application has one live decision, a retry apart, and times are UTC."""
+    """Ids are unique, one live decision each but for those asked about again, times are UTC."""
     log = _log(bad=7, before=6)
     assert log["prediction_id"].is_unique
     live = log[log["variant"] != "shadow"]
     counted = live["application_id"].value_counts()
-    assert set(counted[counted > 1].index.str.rsplit("-", n=1).str[0]) == {"retried"}
+    assert set(counted[counted > 1].index.str.rsplit("-", n=1).str[0]) == {
+        "retried",
+        "corrected",
+        "moved",
+        "back",
+    }
     assert str(log["scored_at"].dt.tz) == "UTC"
     assert log["default"][log["variant"] == "shadow"].isna().all()

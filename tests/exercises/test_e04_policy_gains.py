@@ -92,6 +92,26 @@ def by_place(profits, base):
     return pd.DataFrame.from_dict(rows, orient="index", columns=["gain", "low", "high"])
 
 
+def rows_as_they_come(profits, base):
+    """Subtracts the first row from the first: the means agree, the pairs do not."""
+    columns = {name: part["profit"].to_list() for name, part in profits.groupby("policy")}
+    mine = columns.pop(base)
+    d = pd.DataFrame({name: pd.Series(c) - pd.Series(mine) for name, c in columns.items()})
+    return table(d.mean(), d.sem() * stats.t.ppf(0.975, d.count() - 1))
+
+
+def failed_is_a_seed(profits, base):
+    """Counts the rows of the table, not the differences."""
+    d = differences(profits, base)
+    return table(d.mean(), d.std() / np.sqrt(len(d)) * stats.t.ppf(0.975, len(d) - 1))
+
+
+def failed_is_freedom(profits, base):
+    """The standard error is right, only the degrees of freedom are those of all the rows."""
+    d = differences(profits, base)
+    return table(d.mean(), d.sem() * stats.t.ppf(0.975, len(d) - 1))
+
+
 def failed_is_zero(profits, base):
     """A failed run earned nothing."""
     wide = wide_of(profits).fillna(0)
@@ -155,6 +175,9 @@ PROOFS = (
             "unpaired": unpaired,
             "gain of all seeds": means_with_paired_width,
             "by place": by_place,
+            "rows as they come": rows_as_they_come,
+            "failed is a seed": failed_is_a_seed,
+            "failed is freedom": failed_is_freedom,
             "normal quantile": with_quantile(1.96),
             "standard error": with_quantile(1.0),
             "standard deviation": of_single_seeds,
@@ -207,7 +230,10 @@ def test_other_right_answers_are_right():
         (unpaired, "have in common"),
         (with_quantile(1.96), "known from eight values"),
         (with_quantile(1.0), "promises 95 %"),
-        (of_single_seeds, "as far as seeds differ from each other"),
+        (of_single_seeds, "single seeds lie apart"),
+        (rows_as_they_come, "rows of one seed?"),
+        (failed_is_a_seed, "how many differences does it rest on"),
+        (failed_is_freedom, "how many differences does it rest on"),
         (extremes, "single seeds lie apart"),
         (means_with_paired_width, "not means of the same seeds"),
         (by_place, "those of the same seed"),
