@@ -184,7 +184,7 @@ def _finding(ends: pd.Series, followed: list[str], baseline: str) -> str:
 def _beside(row: dict[str, Any]) -> str:
     """What stands beside a policy: its trainings (hindsight needs none), and its worst month."""
     did = "hindsight" if row["policy"] in CEILINGS else f"{row['trainings']:.3g} trainings"
-    return f"{did}, lowest month {said(row['worst_month'], '$')} an application"
+    return f"{did}, lowest month {said(row['worst_month'], '$')}"
 
 
 def _advice(rows: pd.DataFrame, baseline: str) -> str:
@@ -196,7 +196,7 @@ def _advice(rows: pd.DataFrame, baseline: str) -> str:
     best = surely.iloc[0]
     return (
         f"Of those one can follow “{words(best['policy'])}” gained most: "
-        f"{said(best['value'], '$')} an application "
+        f"{said(best['value'], '$')} "
         f"[{said(best['low'], '$')}, {said(best['high'], '$')}]"
     )
 
