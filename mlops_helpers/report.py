@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from filelock import FileLock
+
 from mlops_helpers import retrainings
 from mlops_helpers.fingerprints import Facts, Run
 from mlops_helpers.places import write_atomically
@@ -33,6 +35,8 @@ PACKAGES = (
     "papermill",
     "nbconvert",
 )
+PATIENCE = 30.0
+"""Seconds to wait for another process, which needs well under one to write the page."""
 # Between them lie the scheduled retrainings. What others wrote is escaped and cannot hold them.
 BEGINS, ENDS = "<!-- retrainings begin -->", "<!-- retrainings end -->"
 
@@ -105,30 +109,43 @@ def render(rows: list[Row], facts: Facts, *, outputs: Path, when: datetime) -> s
 def write_report(outputs: Path, rows: list[Row], facts: Facts) -> Path:
     """Write the report into `outputs` in one step; its path comes back."""
     path = outputs / "index.html"
-    write_atomically(path, render(rows, facts, outputs=outputs, when=datetime.now(UTC)))
+    with _one_writer(outputs):
+        write_atomically(path, render(rows, facts, outputs=outputs, when=datetime.now(UTC)))
     return path
 
 
 def renew_retrainings(outputs: Path) -> Path | None:
     """Bring the scheduled retrainings on a report that is there up to date; its path comes back.
 
-    Nothing else on the page changes. None, and nothing is written, where there is no report or
-    one from before it showed them: the next run of the course writes it.
+    Nothing else on the page changes, byte for byte. None, and nothing is written, where there is no
+    report or one from before it showed them: the next run of the course writes it. Raises `OSError`
+    if it cannot be read or written.
     """
     path = outputs / "index.html"
     if not path.is_file():
         return None
-    before, begins, rest = path.read_text(encoding="utf-8").partition(BEGINS)
-    _, ends, after = rest.partition(ENDS)
-    if not ends:
-        return None
-    write_atomically(path, f"{before}{begins}\n{_retrained(outputs)}\n{ends}{after}")
+    with _one_writer(outputs):
+        before, begins, rest = path.read_bytes().partition(BEGINS.encode())
+        _, ends, after = rest.partition(ENDS.encode())
+        if not ends:
+            return None
+        retrained = f"\n{_retrained(outputs)}\n".encode()
+        write_atomically(path, before + begins + retrained + ends + after)
     return path
+
+
+def _one_writer(outputs: Path) -> FileLock:
+    """The lock of the page: the course and a retraining write it, each what it has read before."""
+    return FileLock(outputs / "report.lock", timeout=PATIENCE)
 
 
 def _retrained(outputs: Path) -> str:
     found = retrainings.read(outputs)
-    return _template("report_retrainings.html").render(retrainings=found).strip("\n")
+    return (
+        _template("report_retrainings.html")
+        .render(retrainings=found, newest=retrainings.NEWEST)
+        .strip("\n")
+    )
 
 
 def _template(name: str) -> "Template":

@@ -1,13 +1,15 @@
 """The report shows every notebook, and what went wrong, to everybody."""
 
 import re
+import threading
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from mlops_helpers import retrainings
+from mlops_helpers import report, retrainings, standing
 from mlops_helpers.fingerprints import Facts, Failure, Run
 from mlops_helpers.places import PHASES
 from mlops_helpers.report import (
@@ -161,7 +163,7 @@ def _retrained(outputs, told: str, outcome: str = "kept") -> None:
     """A retraining whose every text is `told`."""
     rows = [
         {"stage": told, "status": "failed", "seconds": 12.34, "attempts": 2, "result": {}},
-        {"stage": "judge", "status": "done", "seconds": None, "attempts": 1, "result": {}},
+        {"stage": "promote", "status": "done", "seconds": None, "attempts": 1, "result": {}},
     ]
     steps = pd.DataFrame(rows).assign(key=told, told=told, started_at=pd.Timestamp(WHEN))
     steps["result"] = [{}, {"outcome": outcome}]
@@ -178,7 +180,8 @@ def test_scheduled_retrainings_are_on_the_page(rows, outputs):
         "as of 2024-06-01<br><small>2024-12-31 23:59 UTC</small>",
         "<strong>vetoed</strong><br>as of 2024-06-01",
         "✗ as of 2024-06-01 failed</span>, 12.3 s, attempt 2: as of 2024-06-01",
-        "✓ judge done</span></li>",
+        "✓ promote done</span></li>",
+        "<p>The newest 50 of each lender at most; the log has all.</p>",
     ):
         assert part in text
 
@@ -219,3 +222,48 @@ def test_where_there_is_no_page_none_is_renewed(outputs):
     (outputs / "index.html").write_text("<p>old</p>", encoding="utf-8")
     assert renew_retrainings(outputs) is None
     assert (outputs / "index.html").read_text(encoding="utf-8") == "<p>old</p>"
+
+
+def test_two_lenders_are_told_apart(rows, outputs):
+    """The same day of two files has a row each, which says whose it is."""
+    for state, name in (("0a", "ours.csv"), ("0b", "theirs <b>.csv")):
+        folder = outputs / "state" / state / "standing"
+        steps = pd.DataFrame([{"key": "credit-risk 2024-06-01", "stage": "watch", "told": ""}])
+        steps = steps.assign(status="running", seconds=None, attempts=1, started_at=WHEN)
+        retrainings.write(folder, steps.assign(result=[{}]))
+        standing.write(folder, standing.Begun((f"/data/{name}",), 42, str(outputs)))
+    text = render(rows, FACTS, outputs=outputs, when=WHEN)
+    for whose in ("ours.csv, seed 42", "theirs &lt;b&gt;.csv, seed 42"):
+        assert f"<small>2024-12-31 23:59 UTC</small><br><small>{whose}</small>" in text
+
+
+def test_a_page_in_another_encoding_is_renewed_too(rows, outputs):
+    """Somebody saved it as Latin-1: what is not the retrainings' stays, byte for byte."""
+    path = write_report(outputs, rows, FACTS)
+    before = path.read_bytes().replace("✓".encode(), b"\xe9")
+    path.write_bytes(before)
+    _retrained(outputs, "as of 2024-06-01")
+    assert renew_retrainings(outputs) == path
+    after = path.read_bytes()
+    assert b"as of 2024-06-01" in after
+    assert after.startswith(before[: before.index(b"<!-- retrainings begin")])
+    assert after.endswith(before[before.index(b"<!-- retrainings end") :])
+
+
+def test_a_retraining_and_the_course_write_the_page_in_turn(rows, outputs, monkeypatch):
+    """What a course writes while a retraining renews the page is not lost."""
+    path = write_report(outputs, rows[:1], FACTS)
+    course = threading.Thread(target=write_report, args=(outputs, rows, FACTS))
+    retrained = report._retrained
+
+    def slowly(folder: Path) -> str:
+        text = retrained(folder)
+        if threading.current_thread() is not course:  # the page of before has been read
+            course.start()
+            course.join(timeout=1)
+        return text
+
+    monkeypatch.setattr(report, "_retrained", slowly)
+    renew_retrainings(outputs)
+    course.join()
+    assert "4 notebooks" in path.read_text(encoding="utf-8")
