@@ -116,6 +116,13 @@ def twelve_are_enough(y, a, b):
     return bool(auc_difference(y, a, b).low > 0)
 
 
+def resampled(y, a, b):
+    """Two hundred times the areas of drawn loans: right, and slow."""
+    rng = np.random.default_rng(0)
+    drawn = (rng.integers(len(y), size=len(y)) for _ in range(200))
+    return np.quantile([gain(y[rows], a[rows], b[rows]) for rows in drawn], 0.05) > 0
+
+
 def swapped(y, a, b):
     """Champion minus challenger."""
     return auc_difference(y, b, a).low > 0
@@ -149,6 +156,8 @@ PROOFS = (
             "missing ones left out": only_finite,
             "twelve are enough": twelve_are_enough,
             "swapped": guarded(swapped),
+            "too slow": guarded(resampled),
+            "nothing": lambda y, a, b: print(gain(y, a, b)) if fit(y, a, b) else False,
             "a number": lambda y, a, b: float(gain(y, a, b)),
             "an interval": lambda y, a, b: auc_difference(y, a, b),
         },
@@ -174,6 +183,9 @@ def test_more_than_one_level_is_right(answer):
         ("different", "surely different is not surely better"),
         ("swapped", "which is subtracted from which"),
         ("zero is enough", "exactly 0"),
+        ("too slow", "milliseconds for each are enough"),
+        ("nothing", "is a `return` missing?"),
+        ("80 %", "is not chance"),
         ("no guard", "stops with an exception"),
         ("twelve are enough", "twelve loans have defaulted"),
     ],
