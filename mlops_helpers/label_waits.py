@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mlops_helpers.contracts import EARLIEST, LATEST, TARGET
 
@@ -34,22 +36,26 @@ def label_delay(frame: pd.DataFrame, as_of: pd.Timestamp) -> pd.Timedelta:
     Raises ValueError where more loans than that have strange dates, so that the delay is more
     than four times as long as three in four loans of the same outcome needed (of at least 100).
     """
-    known = frame[TARGET].isin((0, 1)) & (frame["outcome_at"] <= as_of)
-    for name in ("applied_at", "outcome_at"):
-        known &= frame[name].between(EARLIEST, LATEST)
-    rows = frame.loc[known.to_numpy()]
-    waits = rows["outcome_at"] - rows["applied_at"]
-    late = waits > pd.Timedelta(0)
-    found = [_wait(part) for _, part in waits[late].groupby(rows[TARGET][late].to_numpy())]
+    applied, told = (
+        frame[name].to_numpy("datetime64[us]") for name in ("applied_at", "outcome_at")
+    )
+    outcome = frame[TARGET].to_numpy(np.float64, na_value=np.nan)
+    first, last, now = (np.datetime64(t.tz_convert(None), "us") for t in (EARLIEST, LATEST, as_of))
+    known = (told <= min(now, last)) & (applied >= first) & (told > applied)
+    waits = [
+        told[mine] - applied[mine] for mine in (known & (outcome == 0), known & (outcome == 1))
+    ]
+    found = [_wait(part) for part in waits if len(part)]
     return max(found) if found else pd.NaT
 
 
-def _wait(waits: pd.Series) -> pd.Timedelta:
-    ordered, n = waits.sort_values(), len(waits)
+def _wait(waits: NDArray[np.timedelta64]) -> pd.Timedelta:
+    n = len(waits)
     rank = math.ceil(COVERED * n)
     if n >= FEW:
         rank = min(rank, n - 1)
-    wait, usual = ordered.iloc[rank - 1], ordered.iloc[math.ceil(0.75 * n) - 1]
+    places = [rank - 1, math.ceil(0.75 * n) - 1]
+    wait, usual = (pd.Timedelta(w) for w in np.partition(waits, places)[places])
     if n >= MANY and wait > JUMP * usual:
         raise ValueError(
             f"{1 - COVERED:.1%} of {n:,} loans of one outcome waited {wait.days:,} days or longer, "

@@ -158,6 +158,7 @@ def test_each_fault_is_counted_under_its_name():
         "outcome known early": 1,
         "repeated id": 2,
         "breaks the contract": 1,
+        "month of a faulty feed": 0,
         "older than the window": 0,
     }
 
@@ -227,3 +228,111 @@ def test_impossible_windows_are_refused(given_):
     """The setting and its value are named."""
     with pytest.raises(ValueError, match=f"{next(iter(given_))} =="):
         TrainingWindow(**given_)
+
+
+def test_one_wrong_date_moves_nothing_into_the_past():
+    """A loan that waited 900 days, or is dated 1901 or 1985, and the newest months judge still."""
+    as_of = day("2023-07-02")
+    plain = choose_rows(LOANS, ALL, as_of=as_of, trained_until=None)
+    told = LOANS.loc[LOANS.index[9], "outcome_at"]
+    for applied in (told - pd.Timedelta(days=900), day("1901-01-01"), day("1985-01-01")):
+        frame = LOANS.copy()
+        frame.loc[frame.index[9], "applied_at"] = applied
+        chosen = choose_rows(frame, ALL, as_of=as_of, trained_until=day("2022-06-01"))
+        pd.testing.assert_frame_equal(chosen.split.holdout, plain.split.holdout)
+        assert abs(len(chosen.split.train) - len(plain.split.train)) <= 1
+
+
+def test_many_wrong_dates_are_refused_unless_the_delay_is_stated():
+    """Where one loan in twenty waited a decade, somebody must say how long labels take."""
+    frame = LOANS.copy()
+    frame.loc[frame.index[::20], "applied_at"] -= pd.Timedelta(days=3650)
+    given_ = {"as_of": day("2023-07-02"), "trained_until": None}
+    with pytest.raises(ValueError, match="state label_delay"):
+        choose_rows(frame, ALL, **given_)
+    delay = pd.Timedelta(days=182)
+    assert choose_rows(frame, ALL, label_delay=delay, **given_).left_out["outcome known early"] == 0
+
+
+def test_months_of_loans_dated_the_first_judge_as_many_as_asked():
+    """LendingClub tells the month alone, as its first day: two months judge, not three."""
+    firsts = LOANS["applied_at"].dt.floor("D")
+    firsts -= pd.to_timedelta(firsts.dt.day - 1, unit="D")
+    frame = LOANS.assign(applied_at=firsts, outcome_at=firsts + pd.Timedelta(days=182))
+    chosen = choose_rows(frame, ALL, as_of=day("2023-07-02"), trained_until=None)
+    judged, taught = (part["applied_at"].unique() for part in chosen.split[::-1])
+    assert judged.tolist() == [day("2022-12-01"), day("2023-01-01")]
+    assert len(taught) == 11
+
+
+def test_of_two_copies_the_whole_one_counts():
+    """A broken copy before a whole one costs its row only; of two whole ones the first counts."""
+    first = LOANS.iloc[[5]]
+    as_of = day("2023-07-02")
+    broken = pd.concat([first.assign(annual_income=-1.0), LOANS], ignore_index=True)
+    later = pd.concat([LOANS, first.assign(annual_income=12_345.0)], ignore_index=True)
+    name = first["application_id"].iloc[0]
+    for frame, left in ((broken, "breaks the contract"), (later, "repeated id")):
+        chosen = choose_rows(frame, ALL, as_of=as_of, trained_until=None)
+        kept = pd.concat(chosen.split).query("application_id == @name")
+        assert kept["annual_income"].tolist() == first["annual_income"].tolist()
+        assert chosen.left_out[left] == 1
+
+
+def test_an_index_that_repeats_labels_is_numbered():
+    """Two files put together, each counted from 0: the same rows as with an index of their own."""
+    halves = [LOANS[LOANS.index % 2 == part].reset_index(drop=True) for part in (0, 1)]
+    both = pd.concat(halves)
+    for window in WINDOWS:
+        chosen = choose_rows(both, window, as_of=day("2023-07-02"), trained_until=None)
+        same = choose_rows(
+            both.reset_index(drop=True), window, as_of=day("2023-07-02"), trained_until=None
+        )
+        for part, other in zip(chosen.split, same.split, strict=True):
+            pd.testing.assert_frame_equal(part, other)
+        if chosen.weights is not None:
+            pd.testing.assert_series_equal(chosen.weights, same.weights)
+
+
+YEARS = draw_world("quiet", 7200, seed=3, start="2022-01-01", months=24)
+HELD = {"as_of": day("2023-12-02"), "trained_until": None}
+
+
+def test_months_of_a_fault_that_was_mended_teach_nobody():
+    """Incomes by the month for four months, a year ago: left out, counted and told by month."""
+    then = YEARS["applied_at"].between(day("2022-07-01"), day("2022-11-01"))
+    monthly = YEARS["annual_income"].mask(then, YEARS["annual_income"] / 12)
+    holdout = YEARS[YEARS["applied_at"] < day("2022-06-01")]
+    frame = YEARS.assign(annual_income=monthly)
+    chosen = choose_rows(frame, ALL, holdout=holdout, **HELD)
+    assert list(chosen.faulty_months) == ["2022-07", "2022-08", "2022-09", "2022-10"]
+    assert all("annual_income has another scale" in t[0] for t in chosen.faulty_months.values())
+    assert chosen.left_out["month of a faulty feed"] == then.sum()
+    assert not set(chosen.split.train.index) & set(YEARS.index[then])
+    plain = choose_rows(frame, ALL, **HELD)
+    assert plain.faulty_months == {}
+    assert plain.left_out["month of a faulty feed"] == 0
+    assert len(plain.split.train) - len(chosen.split.train) == then.sum()
+
+
+def test_months_of_lost_outcomes_teach_nobody_whenever_outcomes_are_known():
+    """Outcomes that lack, or all say repaid; defaults are told early, the others after 182 days."""
+    rng = np.random.default_rng(5)
+    early = YEARS["applied_at"] + pd.to_timedelta(rng.integers(20, 182, len(YEARS)), unit="D")
+    frame = YEARS.assign(outcome_at=YEARS["outcome_at"].where(YEARS["default"] == 0, early))
+    frame = frame.astype({"default": float})
+    month = frame["applied_at"].dt.strftime("%Y-%m")
+    holdout = frame[frame["applied_at"] < day("2022-06-01")]
+    assert choose_rows(frame, ALL, holdout=holdout, **HELD).faulty_months == {}
+    lost = frame["default"].mask(month == "2022-08").mask(month == "2022-10", 0.0)
+    chosen = choose_rows(frame.assign(default=lost), ALL, holdout=holdout, **HELD)
+    assert list(chosen.faulty_months) == ["2022-08", "2022-10"]
+    assert "lack in 100.0%" in chosen.faulty_months["2022-08"][0]
+    assert chosen.left_out["month of a faulty feed"] == (month == "2022-10").sum()
+
+
+def test_where_all_months_are_faulty_the_error_says_why():
+    """Nothing is learnt from; the fault of each month is told."""
+    frame = YEARS.assign(annual_income=YEARS["annual_income"] / 12)
+    with pytest.raises(ValueError, match=r"left out for a faulty feed: 2022-01: annual_income has"):
+        choose_rows(frame, ALL, holdout=YEARS[:1500], **HELD)
