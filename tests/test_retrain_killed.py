@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,6 +18,22 @@ from tests.retrain_world import copy_place, go, loans, make_place
 # Calls that write in an undisturbed retraining, of which each is killed in turn: two a stage for
 # the log and two for the report's file, and what training, registry and gate write in between.
 WRITES = {"promoted": 46, "rolled back": 16}
+# Of the writes that track the training run, one leaves behind what the next one does: a run that is
+# RUNNING. Killed before the first, in the middle and before the last of them; before all of them
+# by `python -m tests.benchmarks.kills_retraining`.
+TRACKING = range(11, 25)
+SPARED = set(TRACKING) - {11, 12, 19, 20, 24}
+
+
+def points() -> list[tuple[str, int]]:
+    """Where to kill, by outcome; the last one of each is beyond its last write."""
+    spared = set() if os.environ.get("MLOPS_TEST_KILLS") == "all" else SPARED
+    return [
+        (outcome, at)
+        for outcome, n in WRITES.items()
+        for at in range(1, n + 2)
+        if outcome != "promoted" or at not in spared
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +78,7 @@ def undisturbed(templates, frame, tmp_path_factory):
         }
 
 
-@pytest.mark.parametrize(
-    ("outcome", "at"), [(name, at) for name, n in WRITES.items() for at in range(1, n + 2)]
-)
+@pytest.mark.parametrize(("outcome", "at"), points())
 def test_killed_before_any_write(outcome, at, templates, undisturbed, frame, kill, tmp_path):
     """A champion serves, the next call comes to the same end, everything is there once.
 
