@@ -96,7 +96,9 @@ def write(folder: Path, steps: pd.DataFrame) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock"), timeout=PATIENCE):
         runs = {run.key: run for run in _kept(path) or []}
-        runs |= {str(key): _run(str(key), rows) for key, rows in steps.groupby("key", sort=False)}
+        begun = steps.groupby("key")["started_at"].min().sort_values(kind="stable")
+        new = steps[steps["key"].isin(begun.index[-NEWEST:])]
+        runs |= {str(key): _run(str(key), rows) for key, rows in new.groupby("key", sort=False)}
         newest = sorted(runs.values(), key=lambda run: (run.times, run.key))[-NEWEST:]
         write_atomically(path, json.dumps([asdict(run) for run in newest], indent=1) + "\n")
     return path

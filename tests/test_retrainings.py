@@ -110,7 +110,7 @@ def test_a_file_stays_small_and_only_what_changed_is_read(tmp_path):
 
 
 def test_one_log_on_a_server_is_told_once(tmp_path):
-    """Two files that work on it have a state each: each day is there twice, the later one counts."""
+    """Two files that work on it have a state each: a day is there twice, the later one counts."""
     ran = stage("watch", 0), stage("watch", 60, told="again")
     for state, row in zip(("aa", "bb", "cc"), (*ran, ran[0]), strict=True):
         folder = tmp_path / "state" / state / "standing"
