@@ -8,6 +8,12 @@ approved, and to those newly declined, z²/2 defaults and as many repaid loans o
 are added before their mean and spread are taken (with 95 % about two of each). The interval is as
 wide as this one and Student's together, so it is never narrower than the usual one.
 
+Its limit: a few very large loans. Among 2,000 applications let 60 (200) loans at break-even be
+newly approved, amounts lognormal; "surely better" at 95 %, where 2.5 % are meant, in 2,000 draws
+(draw i seeded [19, i]): sigma 0.5: 1.5 % (2.4 %); 1.0: 3.1 % (4.2 %); 1.5: 3.7 % [3.0, 4.6] (7.1 %
+[6.0, 8.3]). The amounts of consumer loans have a sigma of 1 or less; with heavier tails cap the
+amounts, or do not let the profit alone decide.
+
 Source: A. Agresti and B. A. Coull (1998), The American Statistician 52, 119-126.
 """
 

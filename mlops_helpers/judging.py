@@ -185,8 +185,8 @@ def _ranking(
 ) -> Interval:
     """DeLong's paired interval; refused where both rank nearly perfectly.
 
-    A handful of badly ranked loans then decides, as if of a rate near 0: with 30 defaults and two
-    equal AUCs of 0.98 that err in different ways, 22 % of the samples are "surely better".
+    A handful of badly ranked loans then decides, and the normal interval of so few is too narrow,
+    like that of a rate near 0.
     """
     found = auc_difference(label, old, new, confidence=confidence)
     champion = auc_interval(label, old).value
