@@ -3,6 +3,28 @@
 Every seed is another three years (`policy_world`); all policies live through the same ones, so
 their differences are paired: the luck of the years cancels, and intervals are Student's over the
 seeds. Seeds are shared out to processes; the figures are the same for any number of them.
+
+Measured on 5 seeds, logistic regression, 1,000 a month: gain against "never" in $ an application
+with its 95 % interval, by phase with its standard error, and trainings in three years.
+
+====================  ===============  ==========  =============  ===========  =========
+policy                gain             recession   policy change  feed mended  trainings
+====================  ===============  ==========  =============  ===========  =========
+monthly               33 [26, 40]      1.8 ± 1.6   11 ± 5         92 ± 4       35
+on drift              25 [16, 33]      1.1 ± 1.2   11 ± 5         68 ± 6       11
+on performance        10 [2, 17]       0.3 ± 0.3   0 ± 1          28 ± 8       2
+both, with veto       22 [12, 32]      0.0 ± 0.0   3 ± 3          65 ± 10      14
+both, without veto    23 [17, 28]      0.0 ± 0.0   3 ± 3          66 ± 5       16
+both, not judged      24 [12, 36]      1.2 ± 1.2   11 ± 5         65 ± 10      10
+monthly, quarantined  34 [26, 43]      1.8 ± 1.6   11 ± 5         95 ± 5       35
+on drift, judged      24 [20, 29]      0.0 ± 0.0   3 ± 3          71 ± 5       16
+oracle                40 [32, 47]      4.7 ± 1.0   21 ± 6         103 ± 5      none
+====================  ===============  ==========  =============  ===========  =========
+
+Nobody gains in quiet and recession; the gains come after the policy change, once outcomes of it are
+known. "on performance" trains about twice: its new champion's holdout is already a bad one, so no
+drop is seen from there. The veto, the judge and the quarantine make no difference that these seeds
+could show: outcomes come half a year later, when the feed is whole again.
 """
 
 from __future__ import annotations
