@@ -21,10 +21,10 @@ on drift, judged      24 [20, 29]      0.0 ± 0.0   3 ± 3          71 ± 5     
 oracle                40 [32, 47]      4.7 ± 1.0   21 ± 6         103 ± 5      none
 ====================  ===============  ==========  =============  ===========  =========
 
-Nobody gains in quiet and recession; the gains come after the policy change, once outcomes of it are
-known. "on performance" trains about twice: its new champion's holdout is already a bad one, so no
-drop is seen from there. The veto, the judge and the quarantine make no difference that these seeds
-could show: outcomes come half a year later, when the feed is whole again.
+No policy's gain in quiet and recession is beyond chance; gains come after the policy change, once
+outcomes of it are known. "on performance" trains about twice and misses most of them: probably
+because its new champion's holdout is already a bad one, from which no further drop is seen. Veto,
+judge and quarantine change the total by less than five seeds can tell.
 """
 
 from __future__ import annotations
