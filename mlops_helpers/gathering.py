@@ -22,6 +22,7 @@ from mlops_helpers.drift import DriftReport, Reference
 from mlops_helpers.expected_ranking import expected_auc_drop
 from mlops_helpers.feed_faults import feed_faults
 from mlops_helpers.importance import permutation_table
+from mlops_helpers.label_faults import label_faults
 from mlops_helpers.quarantine import broken_rows, schema_fault
 from mlops_helpers.retraining import Evidence, calibration_gap
 from mlops_helpers.threads import one_thread
@@ -70,6 +71,8 @@ def gather(
 
     All rows are to be those known at `as_of`; among young ones only the early outcomes are, which
     are mostly defaults, so `labelled` must leave them out as `training_windows.choose_rows` does.
+    A labelled row that is old enough and has no outcome stays in: it is left out of the figures,
+    and a month or category without outcomes, or whose defaults went away, is a fault.
     Rows that break the contract are no evidence about the model: they are left out of both AUC
     drops and the gap. They are evidence about the feed. Raises ValueError where `train` or
     `holdout` are not of the course's schema, and for times without a zone.
@@ -95,7 +98,7 @@ def gather(
         age_days=(as_of - train["applied_at"].max()) / DAY,
         new_rows=float(new_rows),
         days_since_training=(as_of - trained_at) / DAY,
-        faults=broken_inputs(fitted, held, recent, seen, accepted) if faults is None else faults,
+        faults=_faults(fitted, held, recent, labelled, accepted) if faults is None else faults,
         accepted=tuple(sorted(set(accepted))),
     )
 
@@ -107,11 +110,27 @@ def broken_inputs(
     labelled: pd.DataFrame,
     accepted: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """What `feed_faults` finds in both lots; `holdout` and `labelled` without broken rows."""
+    """What `feed_faults` finds in both lots, and `label_faults` in the labelled one.
+
+    `holdout` and `labelled` without rows whose features break the contract; a labelled row without
+    its outcome counts as one that should have it.
+    """
     return (
         *feed_faults(reference, holdout, recent, "recent applications", accepted=accepted),
         *feed_faults(reference, holdout, labelled, "labelled applications", accepted=accepted),
+        *label_faults(holdout, labelled, "labelled applications"),
     )
+
+
+def _faults(
+    reference: Reference,
+    held: pd.DataFrame,
+    recent: pd.DataFrame,
+    labelled: pd.DataFrame,
+    accepted: Collection[str],
+) -> tuple[str, ...]:
+    whole = labelled[~broken_rows(labelled, labelled=False)]
+    return broken_inputs(reference, held, recent, whole, accepted)
 
 
 def shares_of_importance(report: DriftReport, importance: Mapping[str, float]) -> dict[str, object]:

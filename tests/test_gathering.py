@@ -176,3 +176,31 @@ def test_another_schema_of_new_rows_is_a_veto_and_of_old_ones_an_error(model):
     assert decide(evidence, RetrainingPolicy()).outcome == "vetoed"
     with pytest.raises(ValueError, match="'age'"):
         found(model, holdout=QUIET[4500:].drop(columns="age"))
+
+
+def test_a_lost_feed_of_outcomes_is_a_veto(model):
+    """Tenants who all repaid, or a month without outcomes: no model may learn that."""
+    rows = draw_world("quiet", 2000, seed=10, start="2023-04-01", months=4)
+    rows = rows.astype({TARGET: float})
+    tenants, june = rows["home_ownership"] == "rent", rows["applied_at"].dt.month == 6
+    for lost, told in (
+        (rows[TARGET].mask(tenants, 0.0), "outcomes of home_ownership 'rent' have a default rate"),
+        (rows[TARGET].mask(june, 0.0), "outcomes of 2023-06 have a default rate of 0.0%"),
+        (rows[TARGET].mask(june), "outcomes of 2023-06 lack in 100.0%"),
+    ):
+        evidence = found(model, labelled=rows.assign(**{TARGET: lost}))
+        (fault,) = evidence.faults
+        assert fault.startswith(f"labelled applications: {told}")
+        assert decide(evidence, RetrainingPolicy()).outcome == "vetoed"
+        assert found(model, labelled=rows.assign(**{TARGET: lost}), faults=()).faults == ()
+    lacking = found(model, labelled=rows.assign(**{TARGET: rows[TARGET].mask(june)}))
+    assert lacking.auc_drop == found(model, labelled=rows[~june]).auc_drop
+
+
+def test_outcomes_told_early_are_no_lost_feed(model):
+    """Defaults known after weeks, repaid loans after half a year, and all old enough: no veto."""
+    rows = draw_world("quiet", 2000, seed=11, start="2023-01-01", months=2)
+    rng = np.random.default_rng(12)
+    early = rows["applied_at"] + pd.to_timedelta(rng.integers(20, 182, len(rows)), unit="D")
+    waits = rows["outcome_at"].where(rows[TARGET] == 0, early)
+    assert found(model, labelled=rows.assign(outcome_at=waits)).faults == ()

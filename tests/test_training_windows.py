@@ -271,10 +271,11 @@ def test_of_two_copies_the_whole_one_counts():
     as_of = day("2023-07-02")
     broken = pd.concat([first.assign(annual_income=-1.0), LOANS], ignore_index=True)
     later = pd.concat([LOANS, first.assign(annual_income=12_345.0)], ignore_index=True)
-    name = first["application_id"].iloc[0]
+    name = first["application_id"].item()
     for frame, left in ((broken, "breaks the contract"), (later, "repeated id")):
         chosen = choose_rows(frame, ALL, as_of=as_of, trained_until=None)
-        kept = pd.concat(chosen.split).query("application_id == @name")
+        kept = pd.concat(chosen.split)
+        kept = kept[kept["application_id"] == name]
         assert kept["annual_income"].tolist() == first["annual_income"].tolist()
         assert chosen.left_out[left] == 1
 
