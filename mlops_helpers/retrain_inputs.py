@@ -178,6 +178,13 @@ def look(order: Order, learnt: Learnt) -> Rows:
                 f"{learnt.version} learnt from {learnt.train_from:%Y-%m-%d} to "
                 f"{learnt.train_until:%Y-%m-%d}). Give the file with the lender's whole history."
             )
+    for when in (learnt.train_from, learnt.train_until):
+        if not (then["applied_at"] == when).any():
+            raise RetrainRefused(
+                f"no application was made at {when}, though the first or last one that version "
+                f"{learnt.version} learnt from was: these are other loans, or not all of them. "
+                "Give the file with the lender's whole history."
+            )
     return Rows(
         train=known[learnt_from],
         holdout=known[held_out],

@@ -32,8 +32,8 @@ label_days is 0 because the rows are counted by when their outcome became known,
 0.04 so that the rate itself stays at 5 %: early looks at few loans, whose differences are skewed,
 are wrong a little more often than planned (at 0.05 it was 5.6 % [4.6, 6.6]).
 Measured with `watching.error_rates` (policy=WATCH, applications=5,520, seeds 101 and 102), one in
-seven a default: over the whole watch an equal champion goes in 3.8 % [3.0, 4.7] of 2,000 (in 14 % if
-every look is believed at 5 %); one better by 0.02 of AUC in none of 300; one that loses $29 an
+seven a default: over the whole watch an equal champion goes in 3.8 % [3.0, 4.7] of 2,000 (in 14 %
+if every look is believed at 5 %); one better by 0.02 of AUC in none of 300; one that loses $29 an
 application (AUC -0.02) in 56 % [50, 61], $58 in 96 % [93, 97], $85 in 99.7 % [98, 100]. The first
 months find only the worst: with 460 outcomes a month, AUC -0.10 is found at the first look in 6 %
 [3, 10], by the second in 42 % [35, 49], by the third in 76 % [70, 81] of 200; AUC -0.06 by the

@@ -79,8 +79,9 @@ def make_place(
     """A store whose champion has learnt nothing, from the loans of four months; an empty log.
 
     It serves since January 2023, when the outcomes of its holdout were known. With `better_before`
-    another did before it, which learnt from the same loans with their own outcomes. `servers` are the addresses of MLflow and of the log, files in
-    `folder` without. The gate must have been made easy.
+    another did before it, which learnt from the same loans with their own outcomes. `servers` are
+    the addresses of MLflow and of the log, files in `folder` without. The gate must have been made
+    easy.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = (f"sqlite:///{folder / 'mlflow.db'}", f"sqlite:///{folder / 'course.db'}")
@@ -202,5 +203,9 @@ def only_bad_news() -> dict[str, tuple[Callable[[pd.DataFrame, RetrainPlace], Sp
         "another lender": (
             lambda f, _: (f[f["applied_at"] >= day("2022-06-01")], {}),
             "none of the champion's training rows is among these applications",
+        ),
+        "a shrunk file": (
+            lambda f, _: (f.iloc[100:], {}),
+            "no application was made at 2022-01-01 .* though the first or last one that version 1 ",
         ),
     }
