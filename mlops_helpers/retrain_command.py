@@ -54,7 +54,7 @@ def run_retraining(
         today = None if arrived.simulated else now
         day = checked_date(as_of, today=today)
         checked_rows(Order(arrived.frame, day, today=today))  # before phases are run for nothing
-        place = open_place(applications=applications, seed=seed, outputs=outputs)
+        place = open_place(applications=data, seed=seed, outputs=outputs)
     except (RetrainRefused, ContractError, WorkspaceError) as error:
         return _leave(str(error), REFUSED)
     try:

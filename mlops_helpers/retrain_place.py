@@ -23,7 +23,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -132,7 +132,10 @@ def _begin(asked: Begun, applications: str, seed: int, ours: list[str]) -> Path:
     states = Path(asked.outputs) / "state"
     if not ours:
         folder = states / asked.mark / STANDING
-        standing.write(folder, asked)
+        with suppress(
+            OSError
+        ):  # only the report's: whoever publishes there will say that it failed
+            standing.write(folder, asked)
         return folder
     given = find_applications(applications)
     settled = settled_file(given, seed=seed, folder=states / f"{asked.mark}.settled")

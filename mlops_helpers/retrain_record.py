@@ -21,11 +21,11 @@ import pandas as pd
 from mlops_helpers import retrainings
 from mlops_helpers.log_store import LogError
 from mlops_helpers.predictions import PredictionLog
+from mlops_helpers.retrainings import STAGES
 
 __all__ = ["STAGES", "Done", "Record", "day_of", "key_of"]
 
 MARK = "made_with"
-STAGES = ("watch", "check", "train", "judge", "promote")
 
 
 def key_of(name: str, as_of: pd.Timestamp) -> str:
@@ -187,7 +187,7 @@ class Record:
         if self._folder is None:
             return
         try:
-            retrainings.write(self._folder, self._log.steps())
+            retrainings.update(self._folder, self._log.steps, self.key)
             self.unpublished = ""
         except OSError as error:  # the page may wait; a rollback must not
             self.unpublished = f"{self._folder / retrainings.FILE}: {error}"

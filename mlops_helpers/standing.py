@@ -140,13 +140,23 @@ def others(asked: Begun) -> list[str]:
 
 
 def join(folder: Path, asked: Begun) -> None:
-    """Put on record that a state goes on with this file too, or whose it is if nobody can say."""
+    """Put on record that a state goes on with this file too, or whose it is if nobody can say.
+
+    Raises `WorkspaceError` if it cannot be written.
+    """
     try:
         begun = read(folder)
     except (OSError, ValueError):
         begun = replace(asked, paths=())
-    if not begun.holds(asked) or not begun.paths:
+    if begun.holds(asked) and begun.paths:
+        return
+    try:
         write(folder, replace(asked, paths=tuple(dict.fromkeys([*begun.paths, *asked.paths]))))
+    except OSError as error:
+        raise WorkspaceError(
+            f"{folder / BEGUN} cannot be written: {error}, so the next call would not know whose "
+            "this standing state is. Free some disk space, or see to it that you may write there."
+        ) from error
 
 
 def _all(asked: Begun) -> tuple[dict[Path, Begun], list[Path]]:

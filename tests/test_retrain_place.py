@@ -146,6 +146,14 @@ def test_with_both_servers_nothing_is_run_or_copied(root, monkeypatch):
     assert open_place(applications=str(root / "june.csv"), seed=7) == place
 
 
+def test_servers_are_retrained_though_no_report_can_be_written(root, monkeypatch):
+    """The page may wait, a rollback must not."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    monkeypatch.setenv("MLOPS_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    (root / "outputs").write_text("a file where the folder belongs")
+    assert open_place().tracking_uri == "http://127.0.0.1:1"
+
+
 @pytest.fixture
 def ready(root, monkeypatch) -> Path:
     """A root where phase 03 has finished for whatever is asked, with two small databases."""

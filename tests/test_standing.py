@@ -109,3 +109,11 @@ def test_servers_are_the_state_whatever_the_file(asked, tmp_path, monkeypatch):
     assert "secret" not in (_state(june) / BEGUN).read_text()
     monkeypatch.setenv("MLOPS_DATABASE_URL", "postgresql://me:secret@127.0.0.1:2/none")
     assert Begun.asked("simulated", 42, asked.outputs).mark != june.mark
+
+
+def test_a_name_that_cannot_be_written_is_told(asked, tmp_path):
+    """In one sentence, before anything is trained for a state that would be lost."""
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder belongs")
+    with pytest.raises(WorkspaceError, match=r"begun\.json cannot be written: .* Free some"):
+        join(blocked / "standing", asked)
