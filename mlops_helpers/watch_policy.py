@@ -18,7 +18,7 @@ worse, AUC -0.06                    85  99 % [97, 99]      99 % [97, 100]       
 
 With outcomes after 30 days and twelve looks (400 watches) the equal champion goes in 5.3 % [3.5,
 7.9], and in 18 % [15, 22] where every look is believed. Profit alone (primary="profit") finds 60 %
-[47, 71] of the champions that lose $58 (60 watches).
+[47, 71] of the champions that lose $58 (60 watches; the seeds of these two were not kept).
 """
 
 from __future__ import annotations
