@@ -41,8 +41,8 @@ def expected_auc_drop(before: ArrayLike, now: ArrayLike, *, confidence: float = 
     applicants who are more alike are harder to rank, and no retraining mends that. It is blind to a
     change in what makes people default, since the model itself is the only witness.
 
-    Measured with 1,500 rows on each side and a logistic regression (95 % intervals; the lives of
-    `trigger_scores.decisions`, whose seeds were not kept): a drop beyond
+    Measured with 1,500 rows on each side and a logistic regression (95 % intervals; drawn
+    as in `trigger_scores.decisions`, the seeds were not kept): a drop beyond
     0.02 with an interval above 0 was found in 0 of 200 quiet times [0 %, 2 %], in 40 of 40 where
     only the safest 60 % apply [91 %, 100 %], in 0 of 40 policy changes [0 %, 9 %], where the true
     AUC falls by 0.11, and in 0 of 40 recessions, where it rises by 0.01 as applicants differ more.

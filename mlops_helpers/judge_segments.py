@@ -5,7 +5,7 @@ raised until all of them hold together (Bonferroni). It finds great harm only. O
 with 30 % of the loans have an AUC lower by 0.1 (0.2): with 3,000 loans the whole interval is below
 -0.05 in 18 % (97 %) of 150 samples, with 10,000 in 69 % (all). Where nobody is harmed, it is in 1
 of 300 samples of 10,000 loans in 60 groups, and in none of 300 of 3,000 loans in 10 or 20. The
-samples are those of `judge_scores.TwoScores`; the seeds of these figures were not kept.
+seeds of these figures were not kept; the tests measure some of them anew.
 """
 
 from __future__ import annotations
