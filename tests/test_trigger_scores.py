@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mlops_helpers.retraining import RetrainingPolicy
-from mlops_helpers.trigger_scores import OUTCOMES, decisions, rates
+from mlops_helpers.trigger_scores import OUTCOMES, decisions, false_alarms, quiet_months, rates
 
 REPEATS = 8
 
@@ -64,3 +64,37 @@ def test_what_is_switched_off_never_fires():
     assert decided["outcome"].tolist() == ["no reason", "vetoed"]
     again = decisions(worlds, seed=2, repeats=1, policy=policy, **sizes)
     pd.testing.assert_frame_equal(decided, again)
+
+
+def test_a_year_has_more_alarms_than_a_month():
+    """One row a life and month; shares only grow, two in a row are rarer, equal calls are equal."""
+    asked = {"seed": 3, "repeats": 3, "months": 4, "per_month": 150}
+    sizes = {"training_rows": 800, "holdout_rows": 300}
+    nervous = RetrainingPolicy(max_calibration_gap=0.0, max_auc_drop=0.0)
+    decided = quiet_months(**asked, **sizes, policy=nervous)
+    assert len(decided) == 12
+    pd.testing.assert_frame_equal(decided, quiet_months(**asked, **sizes, policy=nervous))
+    table = false_alarms(decided).set_index(["rule", "months"])
+    shares = table["share"].unstack("rule")
+    assert shares.index.tolist() == [1, 2, 3, 4]
+    assert (shares.diff().dropna() >= 0).all(axis=None)
+    assert (shares["two in a row"] <= shares["each month"]).all()
+    assert shares.loc[1, "two in a row"] == 0
+    assert table["share"].between(table["low"], table["high"]).all()
+
+
+def test_alarms_are_counted_by_triggers_alone():
+    """A veto is no alarm; two lone alarms are not two in a row, two neighbours are."""
+    decided = pd.DataFrame(
+        {
+            "repeat": [0, 0, 0, 1, 1, 1],
+            "month": [1, 2, 3] * 2,
+            "outcome": "no reason",
+            "broken inputs": True,
+            "drift": [True, False, True, False, False, False],
+            "gap": [False, False, False, False, True, True],
+        }
+    )
+    shares = false_alarms(decided).set_index(["rule", "months"])["share"]
+    assert shares["each month"].tolist() == [0.5, 1.0, 1.0]
+    assert shares["two in a row"].tolist() == [0.0, 0.0, 0.5]
