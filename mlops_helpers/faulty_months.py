@@ -7,8 +7,6 @@ whole, compared with what the champion was held out on.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 import pandas as pd
 
@@ -32,18 +30,21 @@ def faulty_months(
     rows: pd.DataFrame,
     *,
     reference: Reference | None = None,
-    accepted: Collection[str] = (),
     level: float = 0.99,
 ) -> dict[str, tuple[str, ...]]:
     """The months of application in which a feed was at fault, such as "2023-05", and what it was.
 
     rows: applications whose outcome should be known. holdout: labelled rows of a time that is
     trusted, the champion's; reference: `Reference.fit` of the features that it learnt from, by
-    default of the holdout. Looked at are gaps, new categories, one value for everybody and another
-    scale (`feed_faults`, among the rows that keep the contract; those of `accepted` columns as
-    there), outcomes (`label_faults`), and more than 5 % of rows that break the contract. `level`
+    default of the holdout. Looked at are one value for everybody and another scale (`feed_faults`,
+    among the rows that keep the contract), outcomes (`label_faults`), and more than 5 % of rows
+    that break the contract. Gaps and words that the reference does not know are a fault in more
+    than half of the rows of a month: fewer do no harm, and old files had other words. `level`
     holds for all months together. A month with few rows says little, so it passes: 100 are needed
     for the features. A fault of less than half of a month may pass as well, as quartiles stay.
+
+    Simulated, 20 histories of 7,000 quiet loans in 14 months (seeds `seed_of(7, 0…19)`), incomes
+    by the month in four of them, the first three months as holdout: MEASURED.
     Raises ValueError for frames of another schema.
     """
     held = holdout[~broken_rows(holdout)]
@@ -56,7 +57,7 @@ def faulty_months(
         mine = month == name
         lot, share = rows[mine & ~broken], broken[mine].mean()
         told = (
-            *feed_faults(fitted, held, lot, name, level=each, accepted=accepted),
+            *feed_faults(fitted, held, lot, name, level=each, accepted=FEATURES),
             *label_faults(held, lot, name, level=each),
         )
         if share > MOST_BROKEN and mine.sum() >= FEWEST:

@@ -10,7 +10,6 @@ the last months ("sliding") after a change, and weights that fade with age ("wei
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -94,7 +93,6 @@ def choose_rows(
     label_delay: pd.Timedelta | None = None,
     holdout: pd.DataFrame | None = None,
     reference: Reference | None = None,
-    accepted: Collection[str] = (),
 ) -> Chosen:
     """Rows known at `as_of`: `split.train` to learn from, `split.holdout` to judge both models on.
 
@@ -104,7 +102,7 @@ def choose_rows(
     outcome is known early is mostly a default. By default `label_waits.label_delay` of the rows
     that are known and keep the contract, which a few wrong dates do not stretch.
     holdout: labelled rows of the champion's holdout. With them, months in which a feed was at fault
-    are left out whole, though it was mended since; reference and accepted as in `faulty_months`.
+    are left out whole, though it was mended since; reference as in `faulty_months`.
 
     Judged are the rows applied for within the last `judge_months` before the newest labelled one
     and after `trained_until`; every training row is older than every one of them. Every row of
@@ -143,7 +141,7 @@ def choose_rows(
     if holdout is not None:
         due = then[then["applied_at"] <= as_of - label_delay]
         due = due.assign(**{TARGET: due[TARGET].where(due["outcome_at"] <= as_of)})
-        faulty = faulty_months(holdout, due, reference=reference, accepted=accepted)
+        faulty = faulty_months(holdout, due, reference=reference)
         sound = pd.Series(~np.isin(months_of(rows), list(faulty)), index=rows.index)
         rows = keep(rows, sound, "month of a faulty feed")
     if rows.empty:
