@@ -105,6 +105,7 @@ feed_faults     what is broken in a lot of applications, naming the column
 label_faults    outcomes that a feed lost or mixed up, by category and month
 faulty_months   months of a lender's files that nobody may learn from, and why
 trigger_scores  how often the decision to retrain cries wolf, and what each cause leads to
+selected_baseline  the rows that promoted a champion flatter it, and its trigger
 quarantine      which rows break the contract, one by one
 label_waits     how long until an outcome is known, whatever it is
 training_windows  which rows a challenger learns from, and which judge it

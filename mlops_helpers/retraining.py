@@ -36,7 +36,8 @@ class RetrainingPolicy:
     """The limits agreed before looking at the evidence. None may be negative or NaN.
 
     max_drifted_importance: share of the model's importance in features that drifted by effect.
-    max_auc_drop: fall of the AUC since the holdout that is tolerated.
+    max_auc_drop: fall of the AUC since the holdout that is tolerated; a holdout that judged the
+        promotion flatters by about 0.02, see `selected_baseline`.
     max_expected_auc_drop: the same before labels, see `expected_ranking`.
     max_calibration_gap: distance between observed and predicted default rate that is tolerated.
     max_age_days: age of the champion's newest training row.

@@ -50,6 +50,7 @@ CORE = (
     "feed_faults",
     "quarantine",
     "trigger_scores",
+    "selected_baseline",
     "label_faults",
     "faulty_months",
     "label_waits",
