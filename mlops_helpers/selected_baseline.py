@@ -2,7 +2,7 @@
 
 A challenger is promoted where it looked good, partly by luck, and the luck stays behind on those
 rows. Their AUC is the baseline of the trigger "AUC drop since the holdout", so that a champion
-that is as good as ever seems to have become worse. Where the truth is known, on 1,000 rows each time
+that is as good as ever seems to have become worse. Where the truth is known, on 1,000 rows each
 (`after_promotion(seed=1, promotions=100, gains=(0.02, 0.01))`):
 
 =========  =========================  =======================  ===============
