@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from mlops_helpers import sql_frames, tables
 from mlops_helpers.log_plans import as_kept
 from mlops_helpers.log_rows import checked, searched
+from mlops_helpers.log_store import LogError
 from mlops_helpers.tables import steps
 
 __all__ = ["read", "save"]
@@ -50,10 +51,27 @@ def save(connection: sa.Connection, step: Mapping[str, Any]) -> None:
 
 
 def read(connection: sa.Connection, key: str | None = None) -> pd.DataFrame:
-    """All stages in order of time, or those of a run; `result` as it was given."""
+    """All stages in order of time, or those of a run; `result` as it was given.
+
+    Raises LogError for a result that somebody else has written, or cut.
+    """
     query = sa.select(steps).order_by(steps.c.started_at, steps.c.key, steps.c.stage)
     if key is not None:
         query = query.where(steps.c.key == searched("key", key))
     frame = sql_frames.read(connection, query)
-    frame["result"] = pd.Series([json.loads(t) for t in frame["result"]], dtype=object)
+    results = [_result(row) for row in frame.itertuples()]
+    frame["result"] = pd.Series(results, dtype=object)
     return frame
+
+
+def _result(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of pandas
+    try:
+        found = json.loads(row.result)
+    except ValueError as error:
+        found = error
+    if not isinstance(found, dict):
+        raise LogError(
+            f"the stage {row.stage} of {row.key} is damaged in the log: its result is "
+            f"{row.result!r:.60}, must be values by name in JSON. Restore the log from a copy."
+        )
+    return found

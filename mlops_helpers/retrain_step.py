@@ -17,6 +17,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from mlops_helpers.business import CostModel
+from mlops_helpers.log_store import LogError
 from mlops_helpers.predictions import PredictionLog
 from mlops_helpers.registry import Registry
 from mlops_helpers.retrain_flow import go_on, settings_of
@@ -157,6 +158,11 @@ def _value(value: object) -> str:
 def _result(record: Record, registry: Registry, *, repeated: bool) -> Result:
     details = {stage: found.result for stage in STAGES if (found := record.done(stage))}
     last = record.had(STAGES[-1])
+    if missing := [name for name in ("outcome", "champion") if name not in last.result]:
+        raise LogError(
+            f"the stage {STAGES[-1]} of {record.key} is damaged in the log: it lacks "
+            f"{' and '.join(missing)}. Restore the log from a copy."
+        )
     return Result(
         key=record.key,
         outcome=last.result["outcome"],

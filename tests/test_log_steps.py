@@ -1,10 +1,13 @@
 """Stages of a scheduled run: each there once, as it last was, or refused in words."""
 
+import contextlib
 import math
+import sqlite3
 
 import pandas as pd
 import pytest
 
+from mlops_helpers.log_store import LogError
 from mlops_helpers.predictions import PredictionLog
 from tests.log_writers import heard, killed, process
 
@@ -123,3 +126,19 @@ def test_two_processes_save_at_once(store_url):
         assert [killed(one), killed(other)] == [False, False]
     with PredictionLog(store_url) as log:
         assert log.steps()["attempts"].tolist() == [20, 20]
+
+
+@pytest.mark.parametrize("text", ['{"outcome": "ke', "[]", "null", ""])
+def test_a_result_that_was_damaged_is_told(tmp_path, text):
+    """Which stage, what is there, what to do."""
+    path = tmp_path / "log.db"
+    with PredictionLog(f"sqlite:///{path}") as log:
+        log.save_step(STEP)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE steps SET result = ?", (text,))
+        connection.commit()
+    with (
+        PredictionLog(f"sqlite:///{path}") as log,
+        pytest.raises(LogError, match="the stage watch of credit-risk 2024-06-01 is damaged"),
+    ):
+        log.steps()

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from mlops_helpers.log_store import LogError
+from mlops_helpers.predictions import PredictionLog
 from mlops_helpers.registry import Registry
 from mlops_helpers.retrain_inputs import RetrainRefused
 from mlops_helpers.retrain_place import AtWork, one_at_a_time
@@ -152,6 +154,16 @@ def test_an_earlier_day_than_one_that_is_over_is_refused(whole, lender):
     with pytest.raises(RetrainRefused, match=r"2023-03-01 lies before .*, which is over"):
         go(place, lender, as_of="2023-03-01")
     assert contents(place) == before
+
+
+def test_a_damaged_record_is_an_error_in_words(place, lender):
+    """Of a day that is over nothing is left but that: the log must be restored."""
+    go(place, lender, policy=LAZY)
+    with PredictionLog(place.database_url) as log:
+        (last,) = log.steps()[lambda steps: steps["stage"] == "promote"].to_dict("records")
+        log.save_step(last | {"result": {}})
+    with pytest.raises(LogError, match=r"promote of .* it lacks outcome and champion"):
+        go(place, lender, policy=LAZY)
 
 
 def test_the_second_of_two_leaves(place, lender):
