@@ -113,3 +113,19 @@ def test_a_page_that_cannot_be_written_is_no_failure(place, monkeypatch):
     assert len(said) == 2
     assert all(s.startswith("The report was not renewed: ") and "No space left" in s for s in said)
     assert Registry(place.tracking_uri).load("champion")
+
+
+def test_the_path_is_handed_on_as_it_was_given(place, tmp_path, monkeypatch):
+    """A link to the newest month finds its state wherever it leads."""
+    (tmp_path / "june.csv").write_text("loans")
+    link = tmp_path / "newest.csv"
+    link.symlink_to(tmp_path / "june.csv")
+    asked = []
+
+    def opened(*, applications: str, **_: object):
+        asked.append(applications)
+        return place
+
+    monkeypatch.setattr(retrain_command, "open_place", opened)
+    _call("--as-of", DAY, "--data", str(link))
+    assert asked == [str(link)]
