@@ -7,11 +7,12 @@ import pytest
 
 from mlops_helpers import registry as registry_module
 from mlops_helpers import retrain_watch
-from mlops_helpers.registry import Registry
+from mlops_helpers.registry import Registry, RegistryError
 from mlops_helpers.retrain_inputs import RetrainRefused
+from mlops_helpers.tracking import connect
 from mlops_helpers.watching import watch
 from tests.contending import easy_gate
-from tests.retrain_world import DAY, LAZY, copy_place, day, go, make_place
+from tests.retrain_world import DAY, LAZY, copy_place, day, go, make_place, runs_by_version
 
 WAIT = pd.Timedelta(days=182)
 """Of every outcome in this world."""
@@ -104,3 +105,45 @@ def test_the_worse_one_goes_even_if_nothing_could_be_trained(place, lender):
     assert go(place, cut).outcome == "rolled back"
     with pytest.raises(RetrainRefused, match="hold no application"):
         go(place, cut, as_of="2023-04-02")
+
+
+def test_a_kill_inside_the_rollback_loses_no_evidence(place, lender, monkeypatch):
+    """Stopped after the champion had changed: the verdict and what was decided are still told."""
+    rollback = Registry.rollback
+
+    def stopped(self, **told):
+        rollback(self, **told)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "rollback", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            go(place, lender)
+    found = go(place, lender)
+    assert (found.outcome, found.champion) == ("rolled back", 1)
+    watched = found.details["watch"]
+    assert [check["check"] for check in watched["checks"]] == ["evidence", "profit", "auc", "brier"]
+    assert watched["meanwhile"][0]["n"] == 0
+    assert "the champion before was better" in found.stages["told"].iloc[0]
+
+
+def test_one_before_that_cannot_be_compared_stops_nothing(place, lender):
+    """Nobody knows what it was held out on: told, and the champion is replaced by a challenger."""
+    run = runs_by_version(place)[1].info.run_id
+    connect(place.tracking_uri).delete_tag(run, "holdout_until")
+    found = go(place, lender)
+    assert found.stages["told"].iloc[0].startswith("cannot be compared with version 1: the run of")
+    assert found.details["check"]["outcome"] == "retrain"
+
+
+def test_a_rollback_that_the_registry_refuses_is_told(place, lender, monkeypatch):
+    """The one before cannot serve: only a challenger can help, so the day goes on."""
+
+    def refuses(*_, **__):
+        raise RegistryError("version 1 cannot serve.")
+
+    monkeypatch.setattr(Registry, "rollback", refuses)
+    found = go(place, lender)
+    assert found.stages["told"].iloc[0].startswith("the rollback was refused: version 1 cannot")
+    assert found.details["watch"]["outcome"] == "rollback refused"
+    assert found.details["check"]["outcome"] == "retrain"
