@@ -45,6 +45,13 @@ def label_faults(
     where theirs fell too. Evidence is exact; the error 1 - `level` is shared, half among all rows
     and the categories, half among the groups by month.
 
+    Measured with `share` of tests/test_label_faults.py, 1,500 loans of the holdout against 1,500 of
+    three later months: an alarm in 0 of 400 quiet times, 0 of 400 recessions and 0 of 400 changes
+    of who defaults (seeds 1000…1399; Wilson 0 to 1 % each). Noticed, of 40 (seeds 2000…2039): all
+    tenants repaid 40 (of 500 loans of one month 40), the owed homes 40 (37), the owned ones, an
+    eighth of the loans with 9 % of defaults, 28 (0; 38 of 3,000 loans of six months); a month
+    repaid or without outcomes 40.
+
     Each sentence begins with `what` and names the months and categories that explain the rest.
     Raises KeyError for frames without the columns `default`, `applied_at` and the categories.
     """
