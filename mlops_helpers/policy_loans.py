@@ -17,6 +17,7 @@ import pandas as pd
 from mlops_helpers.business import UNKNOWN, Interval, profit_interval
 from mlops_helpers.contracts import TARGET
 from mlops_helpers.delong import MIN_PER_CLASS
+from mlops_helpers.label_waits import label_delay
 from mlops_helpers.policies import BASELINE, PolicyRun
 
 __all__ = ["LEAST_ROWS", "lived_months", "loan_summary"]
@@ -34,7 +35,8 @@ def lived_months(frame: pd.DataFrame, *, least_rows: int = LEAST_ROWS) -> tuple[
     applied = frame["applied_at"]
     first, last = (_month(when) for when in (applied.min(), applied.max()))
     for begin in pd.date_range(first, last, freq="MS"):
-        known = frame.loc[frame["outcome_at"] <= begin, TARGET]
+        old = applied <= begin - label_delay(frame, begin)  # younger: early outcomes only
+        known = frame.loc[old & (frame["outcome_at"] <= begin), TARGET]
         if len(known) >= least_rows and min(known.sum(), (1 - known).sum()) >= MIN_PER_CLASS:
             return begin, len(pd.date_range(begin, last, freq="MS"))
     raise ValueError(

@@ -7,7 +7,9 @@ a row once; everything else looks its scores up.
 
 from __future__ import annotations
 
+import itertools
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -15,7 +17,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, clone
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from mlops_helpers.candidates import seeded
@@ -24,11 +25,12 @@ from mlops_helpers.drift import Reference
 from mlops_helpers.features import LoanFeatures, as_features, build_pipeline
 from mlops_helpers.gathering import broken_inputs, gather
 from mlops_helpers.importance import permutation_table
+from mlops_helpers.label_waits import label_delay
 from mlops_helpers.quarantine import broken_rows
 from mlops_helpers.retraining import Evidence
 from mlops_helpers.training_windows import TrainingWindow, choose_rows
 
-__all__ = ["Model", "Shelf", "small_boosting"]
+__all__ = ["CannotTrain", "Model", "Shelf"]
 
 RECENT_MONTHS = 1
 """Applications that stand for now: those of the month before the decision, outcomes unknown."""
@@ -38,9 +40,8 @@ DAY = pd.Timedelta(days=1)
 _SOUND = {name: max(low, 1.0) for name, (low, _) in LIMITS.items()} | dict.fromkeys(CATEGORICAL, "")
 
 
-def small_boosting() -> HistGradientBoostingClassifier:
-    """Boosted trees, small and few, as the course's candidate has them: quick and good enough."""
-    return HistGradientBoostingClassifier(max_leaf_nodes=7, learning_rate=0.05, max_iter=100)
+class CannotTrain(ValueError):
+    """A month's rows do not make a model: too few, or of one class only."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Shelf:
         self._importance: dict[int, dict[str, float]] = {}
         self._holdouts: dict[int, pd.DataFrame] = {}
         self._references: dict[int, Reference] = {}
+        self._delays: dict[int, pd.Timedelta] = {}
 
     def start(self, month: int) -> pd.Timestamp:
         """When `month` begins."""
@@ -114,7 +116,10 @@ class Shelf:
         return np.arange(*applied.searchsorted([begin, end]))
 
     def model(self, month: int, *, quarantine: bool) -> Model:
-        """The model trained at the start of `month`; one for both recipes if no row is broken."""
+        """The model trained at the start of `month`; one for both recipes if no row is broken.
+
+        Raises CannotTrain if the rows known by then cannot be learnt from and judged on.
+        """
         key = month, quarantine
         if key not in self._models:
             self._models[key] = self._train(month, quarantine)
@@ -122,11 +127,11 @@ class Shelf:
 
     def all_models(self, until: int) -> list[Model]:
         """Every model that any policy could have trained by the start of month `until`."""
-        found = {
-            id(model): model
-            for month in range(1, until + 1)
-            for model in (self.model(month, quarantine=q) for q in (False, True))
-        }
+        found: dict[int, Model] = {}
+        for month, quarantine in itertools.product(range(1, until + 1), (False, True)):
+            with suppress(CannotTrain):
+                model = self.model(month, quarantine=quarantine)
+                found[id(model)] = model
         return list(found.values())
 
     def evidence(
@@ -182,7 +187,10 @@ class Shelf:
             return self.model(month, quarantine=False)
         frame = self._checked if quarantine else self._unchecked
         frame = frame.iloc[: frame["applied_at"].searchsorted(now)]
-        chosen = choose_rows(frame, self.window, as_of=now, trained_until=None)
+        try:
+            chosen = choose_rows(frame, self.window, as_of=now, trained_until=None)
+        except ValueError as error:
+            raise CannotTrain(f"nothing to train on in month {month}: {error}") from error
         train, holdout = (part.index.to_numpy() for part in chosen.split)
         other = self._models.get((month, not quarantine))
         if other and np.array_equal(other.train, train) and np.array_equal(other.holdout, holdout):
@@ -248,13 +256,24 @@ class Shelf:
         return none, self._live(model, month)
 
     def _live(self, model: Model, month: int) -> NDArray[np.int64]:
-        """Rows with outcomes known by `month` that were applied for after the model's holdout."""
-        known = (self.frame["outcome_at"] <= self.start(month)).to_numpy(copy=True)
+        """Rows with outcomes known by `month` that were applied for after the model's holdout.
+
+        Only rows as old as the label delay: of younger ones the early outcomes are known, and
+        these are mostly defaults.
+        """
+        now = self.start(month)
+        old = self.frame["applied_at"] <= now - self._delay(month)
+        known = (old & (self.frame["outcome_at"] <= now)).to_numpy(copy=True)
         known[: model.holdout[-1] + 1] = False
         live = np.flatnonzero(known)
         applied = self.frame["applied_at"].iloc[live]
         recent = applied > applied.max() - pd.DateOffset(months=LABELLED_MONTHS)
         return live[recent.to_numpy()]
+
+    def _delay(self, month: int) -> pd.Timedelta:
+        if month not in self._delays:
+            self._delays[month] = label_delay(self._unchecked, self.start(month))
+        return self._delays[month]
 
     def _held(self, model: Model) -> pd.DataFrame:
         key = id(model)

@@ -133,3 +133,38 @@ def test_any_classifier_will_do():
     run = run_policies(years, begin=BEGIN, months=2, policies=POLICIES[:1], estimator=forest)
     again = run_policies(years, begin=BEGIN, months=2, policies=POLICIES[:1], estimator=forest)
     pd.testing.assert_frame_equal(run.profits, again.profits)
+
+
+def test_a_month_that_cannot_be_learnt_from_trains_nobody():
+    """Thin months with rows of one class only are told, and the champion stays."""
+    years = draw_years(seed=7, per_month=40, label_delay=pd.Timedelta(days=30))
+    policies = [p for p in (*POLICIES, *ABLATIONS) if p.name in ("never", "monthly, quarantined")]
+    lived = run_policies(
+        years, begin=BEGIN, months=MONTHS, policies=policies, estimator=ESTIMATOR
+    ).monthly.query("policy == 'monthly, quarantined'")
+    vain = lived[(lived["outcome"] == "retrain") & (lived["trained"] == 0)]
+    assert len(vain)
+    assert vain["reason"].str.contains("Not trained: nothing to train on in month").all()
+    assert (vain["promoted"] == 0).all()
+
+
+def test_early_outcomes_say_nothing_about_a_model():
+    """That defaults are known before repayments moves no trigger: young loans are not looked at."""
+    years = draw_years(seed=4, per_month=200)
+    years = years[years["applied_at"] < BEGIN + pd.DateOffset(months=9)]
+    rng = np.random.default_rng(1)
+    early = pd.to_timedelta(rng.integers(20, 182, len(years)), unit="D")
+    wait = (years["outcome_at"] - years["applied_at"]).where(years["default"] == 0, early)
+    policies = [p for p in POLICIES if p.name in ("never", "on performance")]
+    told = [
+        of(
+            run_policies(frame, begin=BEGIN, months=9, policies=policies, estimator=ESTIMATOR),
+            "on performance",
+        )
+        for frame in (years, years.assign(outcome_at=years["applied_at"] + wait))
+    ]
+    for column in ("outcome", "trained", "model"):
+        assert told[0][column].tolist() == told[1][column].tolist()
+    gaps = [part["reason"].str.extract(r"(calibration gap .*?\])")[0].dropna() for part in told]
+    assert len(gaps[0])
+    assert gaps[0].tolist() == gaps[1].tolist()
