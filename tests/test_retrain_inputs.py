@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlops_helpers.retrain_inputs import RetrainRefused, checked_columns
+from mlops_helpers.retrain_inputs import RetrainRefused, checked_columns, checked_date
 from tests.retrain_world import LAZY, contents, copy_place, go, only_bad_news
 
 
@@ -41,3 +41,12 @@ def test_only_columns_of_the_model_can_be_accepted():
         checked_columns(["employment"])
     with pytest.raises(RetrainRefused, match=r"'xyz' is no column .* Give one of age, annual"):
         checked_columns(["xyz"])
+
+
+@pytest.mark.parametrize(
+    "text", ["2023-04-01\n", "\u0662\u0660\u0662\u0663-04-01", "2023-04-011", " 2023-04-01"]
+)
+def test_what_only_looks_like_a_day_is_refused(text):
+    """Other digits, a line's end, one digit more."""
+    with pytest.raises(RetrainRefused, match="is no date"):
+        checked_date(text)
