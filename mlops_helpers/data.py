@@ -25,6 +25,7 @@ from mlops_helpers.contracts import (
     inspect_applications,
 )
 from mlops_helpers.loans import looks_like_lending_club, map_lending_club
+from mlops_helpers.quarantine import schema_fault
 from mlops_helpers.reading import read_table
 from mlops_helpers.simulation import (
     portfolio_truth,
@@ -112,10 +113,13 @@ def load_arriving(applications: str | Path = "simulated", *, seed: int = 42) -> 
 
     As `load_stream`, but a row may have neither `default` nor `outcome_at`: its outcome is not
     known yet. `default` is float64, NaN for an open loan. No timeline is asked for: a file may
-    hold any span. Raises ContractError listing every broken rule of the file and its rows.
+    hold any span. Rows with a value of a feature that breaks the contract come along: a feed that
+    is broken today must not hide the rest; `quarantine` and the veto of `retraining` judge them.
+    Raises ContractError listing every broken rule of the file if any other one is broken.
     """
     read, found = _read(applications, seed, open_loans=True)
-    if found:
+    others = [fault for fault in found if fault.column not in FEATURES or fault.count is None]
+    if others or (found and schema_fault(read.frame, labelled=False)):
         raise ContractError(found, source=read.source)
     return read
 
@@ -124,7 +128,8 @@ def settled_stream(arrived: Applications) -> Stream:
     """Return the months before the first open loan's, with the timeline of the course.
 
     Cut at a month because leaving out open loans one by one keeps only the early defaults of the
-    last months. Raises ContractError, naming that loan, if what is left carries no timeline.
+    last months. Raises ContractError if what is left breaks the contract, and, naming that loan,
+    if it carries no timeline.
     """
     open_loans = arrived.frame[arrived.frame[TARGET].isna()]
     frame, source = arrived.frame, arrived.source
@@ -134,7 +139,9 @@ def settled_stream(arrived: Applications) -> Stream:
         frame = frame[frame["applied_at"] < month].reset_index(drop=True)
         source += f" before {month:%Y-%m}, in which loan {first['application_id']} is still open"
     frame = frame.astype({TARGET: "int64"})
-    found: list[Violation] = [] if len(frame) else [Violation("", "the file holds no rows")]
+    found = [Violation("", "the file holds no rows")]
+    if len(frame):
+        found = list(inspect_applications(frame).violations)
     timeline = _timeline(frame, found)
     if found or timeline is None:
         raise ContractError(found, source=source)

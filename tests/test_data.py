@@ -32,6 +32,7 @@ from mlops_helpers.data import (
     simulate_portfolio,
     split_by_time,
 )
+from mlops_helpers.quarantine import broken_rows
 
 PER_MONTH = 110
 """Just enough for every period's least number of rows."""
@@ -236,6 +237,23 @@ def test_half_an_outcome_is_refused(tmp_path, loans, given, lacks):
     told = rf"1 rule is broken .*\n  - {lacks} must not be missing where {given} .* 1 row: .row 8,"
     with pytest.raises(ContractError, match=told.replace(".row", r"\(missing\) .row")):
         load_arriving(tmp_path / "a.csv")
+
+
+def test_a_feed_that_is_broken_today_does_not_hide_the_rest(tmp_path, loans):
+    """Rows with forbidden values come along, to be judged one by one; other faults refuse all."""
+    loans["loan_amount"] = loans["loan_amount"].astype(object)
+    loans.loc[3, "loan_amount"] = "much"
+    loans.loc[10:19, "debt_to_income_ratio"] = 28.0
+    loans.to_csv(tmp_path / "a.csv", index=False)
+    arrived = load_arriving(tmp_path / "a.csv").frame
+    assert broken_rows(arrived).sum() == 11
+    assert len(arrived) == len(loans)
+    loans.loc[5, "outcome_at"] = None
+    loans.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(ContractError, match="3 rules are broken") as caught:
+        load_arriving(tmp_path / "a.csv")
+    told = {violation.column for violation in caught.value.violations}
+    assert told == {"loan_amount", "debt_to_income_ratio", "outcome_at"}
 
 
 def test_what_arrives_may_be_settled_or_simulated(tmp_path, portfolio):

@@ -79,3 +79,18 @@ def test_other_faults_are_said_as_ever(tmp_path, loans):
         load_arriving(path)
     assert str(caught.value) == str(directly.value)
     assert {v.column for v in caught.value.violations} == {"loan_amount", "outcome_at"}
+
+
+def test_settled_months_that_break_the_contract_are_refused(tmp_path, loans):
+    """The course cannot begin on them; a broken feed of the open months does not matter yet."""
+    path = tmp_path / "loans.parquet"
+    arrived = opened(loans)
+    still_open = arrived["default"].isna()
+    late = arrived.index[still_open][-1]
+    arrived.loc[late, "debt_to_income_ratio"] = 28.0
+    arrived.to_parquet(path)
+    assert settled_file(str(path), seed=1, folder=tmp_path / "copies") != str(path)
+    arrived.loc[5, "loan_amount"] = -1.0
+    arrived.to_parquet(path)
+    with pytest.raises(ContractError, match="loan_amount"):
+        settled_file(str(path), seed=1, folder=tmp_path / "copies")
