@@ -81,7 +81,8 @@ class Record:
 
     def result(self, stage: str) -> dict[str, Any]:
         """What is saved with a stage, however it stands; empty before it has begun."""
-        return dict(self._rows.get(stage, {}).get("result", {}))
+        saved = self._rows.get(stage, {}).get("result", {})
+        return {name: value for name, value in saved.items() if name != MARK}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -102,10 +103,9 @@ class Record:
         """
         if self._status(stage) not in ("done", "skipped"):
             return None
-        result = self.result(stage)
-        if self._mark and result.get(MARK) != self._mark:
+        if self._mark and self._rows[stage]["result"].get(MARK) != self._mark:
             return None
-        return Done(self._rows[stage]["told"], result)
+        return Done(self._rows[stage]["told"], self.result(stage))
 
     def had(self, stage: str) -> Done:
         """What a stage came to that must have ended; LookupError if it has not."""
