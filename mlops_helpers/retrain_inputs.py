@@ -10,10 +10,12 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from mlops_helpers.business import CostModel
 from mlops_helpers.contracts import COLUMNS, FEATURES, TARGET, TIMES, missing_columns
+from mlops_helpers.faulty_months import months_of
 from mlops_helpers.label_waits import label_delay
 from mlops_helpers.quarantine import broken_rows
 from mlops_helpers.retraining import RetrainingPolicy
@@ -93,8 +95,8 @@ class Rows:
     """The applications of an order by what they say.
 
     train, holdout: what the champion learnt from and was held out on. recent: the last months
-    before the date, without outcomes. labelled: later than its holdout, with their outcome known.
-    chosen: what a challenger would learn from, and the later rows that would judge both.
+    before the date, without outcomes. labelled: later than its holdout and due, NaN where the
+    outcome is not known. chosen: what a challenger would learn from, and the later rows that would judge both.
     """
 
     train: pd.DataFrame
@@ -156,21 +158,22 @@ def look(order: Order, learnt: Learnt) -> Rows:
             "Bring the new applications, or give an earlier day."
         )
     known = then[then[TARGET].notna() & (then["outcome_at"] <= order.as_of)]
-    new = _check_labels(order, learnt, then, known)
     delay = checked_delay(known, order.as_of)
+    _check_labels(order, learnt, then, known, delay)
+    seen = known["applied_at"] <= learnt.holdout_until
+    sound = ~broken_rows(known)  # `choose_rows` leaves the others out
+    learnt_from = known["applied_at"].between(learnt.train_from, learnt.train_until) & sound
+    held_out = (known["applied_at"] > learnt.train_until) & seen
     try:
         chosen = choose_rows(
             *(frame, order.window),
             as_of=order.as_of,
             trained_until=learnt.train_until,
             label_delay=delay,
+            holdout=known[held_out & sound] if (held_out & sound).any() else None,
         )
     except ValueError as error:
         raise RetrainRefused(f"no challenger could be trained and judged: {error}") from error
-    seen = known["applied_at"] <= learnt.holdout_until
-    learnt_from = known["applied_at"].between(learnt.train_from, learnt.train_until)
-    learnt_from &= ~broken_rows(known)  # `choose_rows` leaves these out
-    held_out = (known["applied_at"] > learnt.train_until) & seen
     for name, mask in {"training": learnt_from, "holdout": held_out}.items():
         if not mask.any():
             raise RetrainRefused(
@@ -189,8 +192,7 @@ def look(order: Order, learnt: Learnt) -> Rows:
         train=known[learnt_from],
         holdout=known[held_out],
         recent=recent.drop(columns=[TARGET, "outcome_at"]),
-        # younger rows whose outcome is known already are mostly defaults: no fair sample
-        labelled=new[new["applied_at"] <= order.as_of - delay],
+        labelled=_labelled(order, learnt, then, delay, chosen),
         chosen=chosen,
     )
 
@@ -248,14 +250,34 @@ def _check_day(order: Order, learnt: Learnt, then: pd.DataFrame) -> None:
         )
 
 
-def _check_labels(
-    order: Order, learnt: Learnt, then: pd.DataFrame, known: pd.DataFrame
+def _labelled(
+    order: Order, learnt: Learnt, then: pd.DataFrame, delay: pd.Timedelta, chosen: Chosen
 ) -> pd.DataFrame:
-    """The labelled rows after the champion's holdout; RetrainRefused if the labels are a fault."""
+    """Rows after the champion's holdout that are due on the day; one without an outcome is NaN.
+
+    Younger rows whose outcome is known already are mostly defaults: no fair sample. Months in
+    which a feed was at fault say nothing about the model.
+    """
+    due = (then["applied_at"] > learnt.holdout_until) & (then["applied_at"] <= order.as_of - delay)
+    rows = then[due]
+    rows = rows[~np.isin(months_of(rows), list(chosen.faulty_months))]
+    seen = rows["outcome_at"] <= order.as_of
+    return rows.assign(**{TARGET: rows[TARGET].astype(float).where(seen)})
+
+
+def _check_labels(
+    order: Order,
+    learnt: Learnt,
+    then: pd.DataFrame,
+    known: pd.DataFrame,
+    delay: pd.Timedelta,
+) -> None:
+    """RetrainRefused if the labels after the champion's holdout are a fault."""
     after = then[then["applied_at"] > learnt.holdout_until]
-    due = after[after["outcome_at"] <= order.as_of]
+    overdue = after["applied_at"] <= order.as_of - delay
+    due = after[(after["outcome_at"] <= order.as_of) | overdue]
     new = known[known["applied_at"] > learnt.holdout_until]
-    if known.empty or (len(due) and new.empty) or (len(after) and after["outcome_at"].isna().all()):
+    if known.empty or (len(due) and new.empty):
         raise RetrainRefused(
             f"labels are all missing: of {len(after):,} applications after the champion's holdout "
             f"({learnt.holdout_until:%Y-%m-%d}) none has an outcome on {order.day}. Bring the "
@@ -271,4 +293,3 @@ def _check_labels(
             f"all {len(new):,} new labels are {TARGET} == {int(new[TARGET].iloc[0])}, must be 0 in "
             "some and 1 in others: nothing can be learnt or judged. Look at the feed of outcomes."
         )
-    return new

@@ -101,7 +101,7 @@ class Work:
         came_to.told = f"version {version} learnt from {learnt:,} rows; {judged:,} later ones judge"
         came_to.result |= {"version": version, "run_id": run_id, "digest": digest}
         came_to.result |= {"rows_train": learnt, "rows_judge": judged}
-        came_to.result |= {"left_out": chosen.left_out}
+        came_to.result |= {"left_out": chosen.left_out, "faulty_months": chosen.faulty_months}
 
     def judge(
         self, champion: int, challenger: int, rows: Rows, attempt: int, came_to: Done

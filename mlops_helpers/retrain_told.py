@@ -53,7 +53,8 @@ def _rows(train: dict) -> list[str]:
         return []
     left = [f"{count:,} {why}" for why, count in train["left_out"].items() if count]
     learnt = f"{train['rows_train']:,} to learn from, {train['rows_judge']:,} later ones to judge"
-    return [learnt, *([f"left out: {', '.join(left)}"] if left else [])]
+    faulty = [told[0] for told in train.get("faulty_months", {}).values()]
+    return [learnt, *([f"left out: {', '.join(left)}"] if left else []), *faulty]
 
 
 def _checks(judged: dict) -> list[str]:
