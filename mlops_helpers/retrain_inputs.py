@@ -96,7 +96,8 @@ class Rows:
 
     train, holdout: what the champion learnt from and was held out on. recent: the last months
     before the date, without outcomes. labelled: later than its holdout and due, NaN where the
-    outcome is not known. chosen: what a challenger would learn from, and the later rows that would judge both.
+    outcome is not known. chosen: what a challenger would learn from, and the later rows that would
+    judge both.
     """
 
     train: pd.DataFrame
@@ -255,14 +256,14 @@ def _labelled(
 ) -> pd.DataFrame:
     """Rows after the champion's holdout that are due on the day; one without an outcome is NaN.
 
-    Younger rows whose outcome is known already are mostly defaults: no fair sample. Months in
-    which a feed was at fault say nothing about the model.
+    Younger rows whose outcome is known already are mostly defaults: no fair sample. Outcomes of
+    months in which a feed was at fault say nothing about the model; lost ones forbid a training.
     """
     due = (then["applied_at"] > learnt.holdout_until) & (then["applied_at"] <= order.as_of - delay)
     rows = then[due]
-    rows = rows[~np.isin(months_of(rows), list(chosen.faulty_months))]
-    seen = rows["outcome_at"] <= order.as_of
-    return rows.assign(**{TARGET: rows[TARGET].astype(float).where(seen)})
+    outcome = rows[TARGET].astype(float).where(rows["outcome_at"] <= order.as_of)
+    sound = ~np.isin(months_of(rows), list(chosen.faulty_months))
+    return rows.assign(**{TARGET: outcome})[sound | outcome.isna()]
 
 
 def _check_labels(

@@ -11,6 +11,7 @@ from mlops_helpers.predictions import PredictionLog
 from mlops_helpers.registry import Registry
 from mlops_helpers.retrain_inputs import RetrainRefused
 from mlops_helpers.retrain_place import AtWork, one_at_a_time
+from mlops_helpers.retrain_told import summary
 from mlops_helpers.training_windows import TrainingWindow
 from tests.retrain_world import (
     DAY,
@@ -175,3 +176,46 @@ def test_the_second_of_two_leaves(place, lender):
     ):
         go(place, lender)
     assert contents(place) == before
+
+
+def test_a_month_of_a_feed_that_was_mended_since_is_not_learnt_from(place, lender):
+    """Incomes by the month in one old month: it is left out whole, and told."""
+    july = lender["applied_at"].between(day("2022-07-01"), day("2022-08-01"), inclusive="left")
+    income = lender["annual_income"].mask(july, lender["annual_income"] / 12)
+    result = go(place, lender.assign(annual_income=income))
+    train = result.details["train"]
+    assert train["left_out"]["month of a faulty feed"] == july.sum() == 500
+    ((month, told),) = train["faulty_months"].items()
+    assert month == "2022-07"
+    assert "annual_income has another scale" in told[0]
+    assert told[0] in summary(result)
+
+
+def test_outcomes_that_were_lost_forbid_a_training(place, lender):
+    """A month whose loans are long due and have no outcome: vetoed, exit code 4."""
+    august = lender["applied_at"].between(day("2022-08-01"), day("2022-09-01"), inclusive="left")
+    lost = lender.assign(
+        default=lender["default"].astype(float).mask(august),
+        outcome_at=lender["outcome_at"].mask(august),
+    )
+    result = go(place, lost)
+    assert (result.outcome, result.exit_code, result.champion) == ("vetoed", 4, 1)
+    assert "2022-08" in result.sentence
+
+
+def test_loans_that_are_still_open_are_not_missing_labels(place, lender):
+    """Only those that are overdue are: the others are too young to have an outcome."""
+    now = day("2023-01-02")
+    wait = (lender["outcome_at"] - lender["applied_at"]).max()
+
+    def opened(late):
+        return lender.assign(
+            default=lender["default"].astype(float).mask(late),
+            outcome_at=lender["outcome_at"].mask(late),
+        )[lender["applied_at"] < now]
+
+    result = go(place, opened(lender["applied_at"] > now - wait), as_of="2023-01-02")
+    assert result.outcome == "kept"
+    assert result.sentence.startswith("Do not retrain yet: new labelled rows")
+    with pytest.raises(RetrainRefused, match="labels are all missing"):
+        go(place, opened(lender["applied_at"] > day("2022-07-01")), as_of="2023-01-03")
