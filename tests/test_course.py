@@ -58,7 +58,7 @@ def test_a_run_writes_everything_and_a_second_one_skips_it(outputs):
     assert _states() == {FIRST: "passed", SECOND: "passed"}
     expected = {f"{name}.{ending}" for name in (FIRST, SECOND) for ending in ("ipynb", "html")}
     found = {path.name for path in outputs.iterdir() if not path.name.startswith(".")}
-    assert found == expected | {"index.html", "runs.json", "run.lock", "state"}
+    assert found == expected | {"index.html", "runs.json", "run.lock", "report.lock", "state"}
     assert outputs_text(outputs / f"{SECOND}.ipynb") == ["2 steps, seed 42\n"]
     assert "Steps: <strong>2</strong>" in (outputs / "index.html").read_text()
     assert "tiny loans" in (outputs / "index.html").read_text()
