@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -211,12 +212,23 @@ def _never_make_it_again(engine: sa.Engine, path: Path) -> None:
 
 def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - a driver's connection
     cursor = connection.cursor()
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] == "delete":  # kept in the file
-        cursor.execute("PRAGMA journal_mode=WAL")
+    _set_journal(cursor)
     # NORMAL would be safe against a crash of the program only: a power cut takes what was stored
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _set_journal(cursor: sqlite3.Cursor) -> None:
+    """Write ahead, as the file then remembers. SQLite does not wait here for who has it locked."""
+    until = time.monotonic() + _BUSY_SECONDS
+    while cursor.execute("PRAGMA journal_mode").fetchone()[0] == "delete":
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

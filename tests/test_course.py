@@ -67,7 +67,7 @@ def test_a_run_writes_everything_and_a_second_one_skips_it(outputs):
     assert _states() == {FIRST: "up to date", SECOND: "up to date"}
     after = _content(outputs)
     changed = {Path(name).name for name in after if after[name] != before.get(name)}
-    assert changed <= {"index.html", "run.lock"}
+    assert changed <= {"index.html", "run.lock", "report.lock"}
 
 
 def test_what_depends_on_a_change_runs_again(notebooks, outputs):

@@ -30,7 +30,7 @@ from mlops_helpers.contracts import CATEGORICAL, NUMERIC
 from mlops_helpers.predictions import OutcomeReceipt, PredictionLog
 from tests.log_writers import JANUARY, labels, made_up
 
-# The same examples on every machine and in every run.
+# The same examples in every run of the same modules: those that are loaded lend their constants.
 FIXED = settings(
     derandomize=True,
     deadline=None,
@@ -113,16 +113,16 @@ def verdict(value: object, kind: Kind) -> str:
 
 
 def of_text(value: object) -> str:
-    """Texts are kept, numbers become texts; bytes and containers are no texts."""
+    """Texts are kept, whole numbers become texts; 1.0, bytes and containers are no texts."""
     if isinstance(value, str):
         if any(0xD800 <= ord(letter) <= 0xDFFF for letter in value):
             return "refused"  # half a character
         return "either" if "\0" in value else "stored"
     if isinstance(value, bool | np.bool_):
         return "either"
-    if isinstance(value, Real):
+    if isinstance(value, Integral):
         return "stored"
-    return "refused" if isinstance(value, bytes | list | dict | tuple) else "either"
+    return "refused" if isinstance(value, Real | bytes | list | dict | tuple) else "either"
 
 
 def of_number(value: object) -> str:
@@ -344,6 +344,8 @@ def judged(frame: pd.DataFrame, kinds: dict[str, Kind]) -> tuple[set[str], set[s
         if "refused" in found:
             must.add(name)
         mixed = kind.of == "time" and not isinstance(frame[name].dtype, pd.DatetimeTZDtype)
+        # a category of numbers may be a code for something else
+        mixed |= kind.of == "text" and isinstance(frame[name].dtype, pd.CategoricalDtype)
         if "either" in found or (mixed and cells):
             may.add(name)
     return must, may
