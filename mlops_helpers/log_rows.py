@@ -147,8 +147,8 @@ class _Column:
             value = series.iloc[row] if isinstance(series, pd.Series) else series[row]
             value = value.item() if isinstance(value, np.generic) else value
             self.faults.append(
-                f"{self.name} == {value!r} in {int(wrong.sum())} rows; "
-                f"must be {rule}; first of them: {self.key.iloc[row]!s:.100}"
+                f"{self.name} == {_in_words(value)!r} in {int(wrong.sum())} rows; "
+                f"must be {rule}; first of them: {_in_words(self.key.iloc[row])!s:.100}"
             )
 
     def times(self, series: pd.Series) -> np.ndarray:
@@ -266,6 +266,12 @@ class _Column:
 def _plain(value: object) -> object:
     """Python's own number: NumPy compares a large whole one as if it were a double."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _in_words(value: object) -> object:
+    """The value, or the year of a time that Python has no word for: pandas raises there."""
+    far = isinstance(value, pd.Timestamp) and not 1 <= value.year <= 9999
+    return f"a time in the year {value.year}" if far else value
 
 
 def _is_no_number(cell: object) -> bool:

@@ -200,3 +200,11 @@ def test_rules_hold_in_other_tables(rows):
         checked(outcomes_of(rows, default=2), outcomes)
     with pytest.raises(ValueError, match="metrics: missing columns"):
         checked(pd.DataFrame({"metric": ["auc"]}), metrics)
+
+
+def test_a_time_that_pandas_has_no_word_for_is_refused_in_words():
+    """An id that is a time of the year -1199 cannot even be printed; its year can."""
+    far = pd.Series(np.array([-(10**11)]).astype("datetime64[s]")).dt.tz_localize("UTC")
+    frame = pd.DataFrame({"prediction_id": far, "default": [1], "outcome_at": far})
+    with pytest.raises(ValueError, match="prediction_id == 'a time in the year -1199' in 1 rows"):
+        checked(frame, outcomes)
