@@ -1,4 +1,4 @@
-"""Three simulated years in which retraining pays, is waste, and does harm, with their truth.
+"""Three simulated years in which retraining pays and in which it is waste, with their truth.
 
 A lender begins with a year and a half of quiet files, the last half of them without outcomes yet.
 Then 36 months are lived through:

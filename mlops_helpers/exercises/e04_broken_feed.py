@@ -22,7 +22,6 @@ Retrain = Callable[[object, pd.DataFrame, Fit, pd.Timestamp], object]
 
 AS_OF = pd.Timestamp("2024-01-01", tz="UTC")
 LOOK_BACK = pd.Timedelta(days=30)
-LIMIT = 0.01
 _MONTHS, _A_MONTH = 16, 60
 _BROKEN_ONCE = ("2023-01-01", "2023-03-01")
 
