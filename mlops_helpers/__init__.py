@@ -128,7 +128,14 @@ policy_models   the models that policies could train, each fitted once for all
 policy_world    three simulated years in which retraining pays, is waste, does harm
 policy_loans    the policies on real loans: what can be said without the truth
 policy_scores   what policies earn over the same years, again and again
-ab_testing      assignment, sample size, analysis of outcomes
+experiment_plan  what an experiment has fixed before its first unit
+lifecycle       draft, running, paused, completed: what may change when, and is recorded
+ab_testing      analysis of an experiment: mismatch, effects, guardrails, verdict
+exposure_sums   the counts and sums that an analysis of an experiment rests on
+ab_effects      effects of each arm and metric from sums, with their intervals
+ab_verdict      guardrails, and what an experiment says in words
+sample_size     how many applications a test needs, what it can see with those it has
+durations       from an effect to applications, months and the wait for outcomes
 plots           one function per figure: frame in, Axes out
 dashboard       the 3 x 3 picture, from what the stores say
 exercises       checks and hints for the notebooks' exercises

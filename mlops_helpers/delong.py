@@ -25,7 +25,14 @@ from scipy import special, stats
 from mlops_helpers.business import Interval
 from mlops_helpers.two_samples import wilson
 
-__all__ = ["MIN_PER_CLASS", "auc_contrast", "auc_difference", "auc_drop", "auc_interval"]
+__all__ = [
+    "MIN_PER_CLASS",
+    "auc_contrast",
+    "auc_difference",
+    "auc_drop",
+    "auc_interval",
+    "auc_moments",
+]
 
 MIN_PER_CLASS = 20
 """Defaults, and repaid loans, that each sample needs before there is an interval."""
@@ -105,6 +112,22 @@ def auc_drop(
     return _normal(float(before[0] - now[0]), variance, np.size(outcome_now), confidence)
 
 
+def auc_moments(outcome: ArrayLike, score: ArrayLike) -> tuple[float, float]:
+    """AUC and its variance in one sample, to be compared with those of an independent one.
+
+    Both NaN while a class is missing; the variance is NaN below `MIN_PER_CLASS` of a class.
+    """
+    label = np.asarray(outcome, dtype=float)
+    m, n = int((label == 1).sum()), int((label == 0).sum())
+    if min(m, n) >= 2:
+        auc, covariance = _aucs(label, score)
+        return float(auc[0]), float(covariance[0, 0])
+    if min(m, n) == 0:
+        return float("nan"), float("nan")
+    of_positive, _ = _placements(label == 1, np.atleast_2d(np.asarray(score, dtype=float)))
+    return float(of_positive.mean()), float("nan")
+
+
 def _normal(value: float, variance: float, n: int, confidence: float) -> Interval:
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence!r}, must lie between 0 and 1, e.g. 0.95.")
@@ -130,17 +153,26 @@ def _aucs(outcome: ArrayLike, *scores: ArrayLike) -> tuple[FloatArray, FloatArra
         )
     if not np.isin(label, (0, 1)).all():
         raise ValueError("An outcome is neither 0 nor 1. Probabilities are no outcomes.")
-    positive, negative = label == 1, label == 0
-    m, n = int(positive.sum()), int(negative.sum())
+    positive = label == 1
+    m, n = int(positive.sum()), int((~positive).sum())
     if min(m, n) < 2:
         raise ValueError(
             f"{m} defaults and {n} repaid loans; an AUC with an interval needs two of each. "
             "Wait for more outcomes."
         )
-    # Sun & Xu, eq. 5 and 6: midranks among all rows less midranks within the own class.
-    overall = stats.rankdata(matrix, axis=1)
-    of_positive = (overall[:, positive] - stats.rankdata(matrix[:, positive], axis=1)) / n
-    of_negative = 1 - (overall[:, negative] - stats.rankdata(matrix[:, negative], axis=1)) / m
+    of_positive, of_negative = _placements(positive, matrix)
     auc = of_positive.mean(axis=1)
     covariance = np.atleast_2d(np.cov(of_positive)) / m + np.atleast_2d(np.cov(of_negative)) / n
     return auc, covariance if min(m, n) >= MIN_PER_CLASS else np.full_like(covariance, np.nan)
+
+
+def _placements(positive: NDArray[np.bool_], matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Share of the other class that each row is ranked above (positive) or below (negative).
+
+    Sun & Xu, eq. 5 and 6: midranks among all rows less midranks within the own class.
+    """
+    m, n = int(positive.sum()), int((~positive).sum())
+    overall = stats.rankdata(matrix, axis=1)
+    of_positive = (overall[:, positive] - stats.rankdata(matrix[:, positive], axis=1)) / n
+    of_negative = 1 - (overall[:, ~positive] - stats.rankdata(matrix[:, ~positive], axis=1)) / m
+    return of_positive, of_negative

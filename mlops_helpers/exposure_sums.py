@@ -1,0 +1,276 @@
+"""What an analysis of an experiment needs of its exposures: counts and sums, no rows.
+
+All figures of `ab_effects` follow from these sums, so a database can compute them where the rows
+lie, and ten million exposures weigh as much as ten thousand. :func:`from_rows` makes them from
+rows in memory; the log computes the same ones in SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlops_helpers.delong import auc_moments
+
+if TYPE_CHECKING:
+    from mlops_helpers.experiment_plan import ExperimentPlan
+    from mlops_helpers.lifecycle import Stage
+
+__all__ = [
+    "AUC_COLUMNS",
+    "CELL_KEYS",
+    "CELL_SUMS",
+    "CROSSED",
+    "REPEATED",
+    "STRANGE",
+    "ExposureSums",
+    "as_cells",
+    "from_rows",
+]
+
+NEEDED = ("application_id", "variant", "scored_at", "decision", "loan_amount", "default")
+CELL_KEYS = ("variant", "stage", "complete", "decision", "default", "fallback")
+CELL_SUMS = ("n", "amount", "amount2", "covariate", "covariate2", "covariate_amount")
+AUC_COLUMNS = ("variant", "positives", "negatives", "auc", "variance")
+STRANGE = "not in an arm of the experiment"
+CROSSED = "exposed to more than one arm"
+REPEATED = "repeated exposures"
+
+
+@dataclass(frozen=True, eq=False)
+class ExposureSums:
+    """The sums of an experiment's exposures as known at `as_of`.
+
+    cells: a row for each combination of `CELL_KEYS` that occurs, with `CELL_SUMS`. stage is the
+    index of the stage in which the unit was scored; complete says that every outcome of its month
+    (UTC) can be known: month end + the plan's label delay <= as_of; default is 0.0 or 1.0, NaN
+    where declined or not known at `as_of`; fallback marks rows that another version than the
+    arm's answered. Sums are of loan_amount ($), of its square, and of the covariate x, x^2 and
+    x * loan_amount (0.0 without a covariate).
+    aucs: `AUC_COLUMNS` for each arm, over rows that are complete, of a full stage, approved and
+    with an outcome; NaN where an arm lacks a class, the variance also below
+    `delong.MIN_PER_CLASS` of a class. Without rows when no probability is known.
+    left_out: rows that belong to no unit or to no arm, by reason.
+    stages: as they were given; empty means one full stage.
+    seen: scored_at of the first and the last unit in `cells`; None without any.
+    Units scored after `as_of` are not there yet: they are in no cell and no reason.
+    """
+
+    cells: pd.DataFrame
+    aucs: pd.DataFrame
+    left_out: dict[str, int]
+    as_of: pd.Timestamp
+    covariate: str | None = None
+    stages: tuple[Stage, ...] = ()
+    seen: tuple[pd.Timestamp, pd.Timestamp] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        """Refuse frames of another shape."""
+        for name, frame, columns in (
+            ("cells", self.cells, (*CELL_KEYS, *CELL_SUMS)),
+            ("aucs", self.aucs, AUC_COLUMNS),
+        ):
+            if tuple(frame.columns) != columns:
+                raise ValueError(
+                    f"{name} has the columns {', '.join(map(str, frame.columns))}; must be "
+                    f"{', '.join(columns)}. Make them with from_rows or the log."
+                )
+
+
+def from_rows(
+    exposures: pd.DataFrame,
+    plan: ExperimentPlan,
+    *,
+    as_of: pd.Timestamp,
+    stages: Sequence[Stage] | None = None,
+) -> ExposureSums:
+    """The sums of exposures in memory: one row for each scored application, with its outcome.
+
+    Columns: application_id, variant, scored_at (aware), decision ("approve" / "decline"),
+    loan_amount and default (0, 1 or missing); used if they are there: prediction_id (the order of
+    one instant's rows), outcome_at (an outcome counts from then on), model_version (marks
+    fallbacks), probability (AUC) and the plan's covariate.
+    A unit that met several arms is left out whole; of repeated exposures the first stays. A unit
+    scored before the first stage counts to it. Raises ValueError for columns that are missing and
+    for values that cannot be: what is wrong is named, all at once.
+    """
+    rows = _checked(exposures, plan, as_of)
+    rows = rows[rows["scored_at"] <= as_of]
+    units, left_out = _one_arm_each(rows, plan.experiment.arms)
+    kept = tuple(stages) if stages is not None else ()
+    keys = _keys(units, plan, as_of, kept)
+    amount = units["loan_amount"].to_numpy(dtype=float)
+    x = np.zeros(len(units))
+    if plan.covariate is not None:
+        x = units[plan.covariate].to_numpy(dtype=float)
+    sums = (np.ones(len(units)), amount, amount**2, x, x**2, x * amount)
+    full = np.array([stage.full for stage in kept] or [True])[keys["stage"]]
+    seen = None
+    if len(units):
+        when = units["scored_at"]
+        seen = (when.min(), when.max())
+    return ExposureSums(
+        cells=_cells(keys, sums, plan.experiment.arms),
+        aucs=_aucs(units, keys, full, plan.experiment.arms),
+        left_out=left_out,
+        as_of=as_of,
+        covariate=plan.covariate,
+        stages=kept,
+        seen=seen,
+    )
+
+
+def as_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells with their columns, types and order: by `CELL_KEYS`, unknown outcomes last."""
+    kinds = {
+        "variant": object,
+        "stage": np.int64,
+        "complete": bool,
+        "decision": object,
+        "default": float,
+        "fallback": bool,
+        "n": np.int64,
+        **dict.fromkeys(CELL_SUMS[1:], float),
+    }
+    ordered = cells[[*CELL_KEYS, *CELL_SUMS]].astype(kinds)
+    return ordered.sort_values(list(CELL_KEYS), ignore_index=True)
+
+
+def _checked(exposures: pd.DataFrame, plan: ExperimentPlan, as_of: pd.Timestamp) -> pd.DataFrame:
+    """The columns that are used; everything wrong with them in one message."""
+    if as_of is pd.NaT or as_of.tzinfo is None:
+        raise ValueError(
+            f"as_of is {as_of}, must be an instant with a time zone. Give it in UTC, e.g. "
+            "pd.Timestamp('2025-01-01', tz='UTC')."
+        )
+    covariate = [plan.covariate] if plan.covariate is not None else []
+    if missing := [name for name in (*NEEDED, *covariate) if name not in exposures.columns]:
+        raise ValueError(
+            f"exposures lack the columns {', '.join(missing)}. Pass the log's rows of the "
+            "experiment, joined with their outcomes."
+        )
+    for name in exposures.columns.intersection(["scored_at", "outcome_at"]):
+        if not isinstance(exposures[name].dtype, pd.DatetimeTZDtype):
+            raise ValueError(f"{name} has no time zone. Localise it, e.g. .dt.tz_localize('UTC').")
+    known = exposures[exposures["variant"].isin(plan.experiment.arms)]
+    if wrong := _wrong(known, covariate):
+        raise ValueError(
+            f"exposures that cannot be analysed: {'; '.join(wrong)}. Mend the log, or leave such "
+            "rows out of every arm and say so."
+        )
+    return exposures
+
+
+def _wrong(rows: pd.DataFrame, covariate: list[str]) -> list[str]:
+    approved = rows["decision"] == "approve"
+    default = rows["default"].to_numpy(dtype=float, na_value=np.nan)
+    found = {
+        "have no application_id": rows["application_id"].isna(),
+        "have no scored_at": rows["scored_at"].isna(),
+        "have a decision other than approve and decline": ~(
+            approved | (rows["decision"] == "decline")
+        ),
+        "have a default other than 0, 1 and missing (probabilities are no outcomes)": ~(
+            np.isnan(default) | (default == 0) | (default == 1)
+        ),
+        **{
+            f"have no finite {name}": ~np.isfinite(
+                rows[name].to_numpy(dtype=float, na_value=np.nan)
+            )
+            for name in ("loan_amount", *covariate, *rows.columns.intersection(["probability"]))
+        },
+    }
+    return [f"{int(bad.sum()):,} {told}" for told, bad in found.items() if bad.any()]
+
+
+def _one_arm_each(rows: pd.DataFrame, arms: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str, int]]:
+    """One row for each unit of a known arm; units that met two arms are left out."""
+    known = rows[rows["variant"].isin(arms)]
+    left_out = {STRANGE: len(rows) - len(known), CROSSED: 0, REPEATED: 0}
+    if known["application_id"].is_unique:
+        return known, left_out
+    crossed = known.groupby("application_id")["variant"].transform("nunique") > 1
+    left_out[CROSSED] = int(crossed.sum())
+    whole = known[~crossed]
+    order = [name for name in ("scored_at", "prediction_id") if name in whole.columns]
+    units = whole.sort_values(order, kind="stable").drop_duplicates("application_id")
+    left_out[REPEATED] = len(whole) - len(units)
+    return units, left_out
+
+
+def _keys(
+    units: pd.DataFrame, plan: ExperimentPlan, as_of: pd.Timestamp, stages: tuple[Stage, ...]
+) -> dict[str, NDArray[np.int64]]:
+    """The keys of each unit's cell as small integers; an outcome that is not known is 2."""
+    arms = plan.experiment.arms
+    when = units["scored_at"].dt.tz_convert("UTC")
+    since = pd.DatetimeIndex([stage.since for stage in stages], tz="UTC") if stages else None
+    stage = np.zeros(len(units), dtype=int)
+    if since is not None:
+        stage = np.maximum(since.searchsorted(pd.DatetimeIndex(when), side="right") - 1, 0)
+    month_end = when.dt.normalize() + pd.offsets.MonthBegin(1)
+    approved = (units["decision"] == "approve").to_numpy(dtype=bool)
+    default = units["default"].to_numpy(dtype=float, na_value=np.nan)
+    known = approved & ~np.isnan(default)
+    if "outcome_at" in units.columns:
+        known &= (units["outcome_at"] <= as_of).to_numpy(dtype=bool)
+    variant = pd.Index(arms).get_indexer(units["variant"])
+    fallback = np.zeros(len(units), dtype=int)
+    if "model_version" in units.columns:
+        planned = np.array([plan.versions[arm] for arm in arms])[variant]
+        version = units["model_version"].to_numpy(dtype=float, na_value=np.nan)
+        fallback = (version != planned).astype(int)
+    return {
+        "variant": variant,
+        "stage": stage,
+        "complete": (month_end + plan.label_delay <= as_of).to_numpy(dtype=int),
+        "decision": (~approved).astype(int),
+        "default": np.where(known, default, 2).astype(int),
+        "fallback": fallback,
+    }
+
+
+def _cells(
+    keys: dict[str, NDArray[np.int64]], sums: Sequence[NDArray[np.float64]], arms: tuple[str, ...]
+) -> pd.DataFrame:
+    shape = (len(arms), int(keys["stage"].max(initial=0)) + 1, 2, 2, 3, 2)
+    cell = np.ravel_multi_index(tuple(keys[name] for name in CELL_KEYS), shape)
+    totals = [np.bincount(cell, weights=values, minlength=int(np.prod(shape))) for values in sums]
+    there = np.flatnonzero(totals[0])
+    index = dict(zip(CELL_KEYS, np.unravel_index(there, shape), strict=True))
+    words: dict[str, NDArray[np.generic]] = {
+        "variant": np.array(arms, dtype=object),
+        "stage": np.arange(shape[1]),
+        "complete": np.array([False, True]),
+        "decision": np.array(["approve", "decline"], dtype=object),
+        "default": np.array([0.0, 1.0, np.nan]),
+        "fallback": np.array([False, True]),
+    }
+    columns = {name: words[name][index[name]] for name in CELL_KEYS}
+    columns |= {name: total[there] for name, total in zip(CELL_SUMS, totals, strict=True)}
+    return as_cells(pd.DataFrame(columns))
+
+
+def _aucs(
+    units: pd.DataFrame,
+    keys: dict[str, NDArray[np.int64]],
+    full: NDArray[np.bool_],
+    arms: tuple[str, ...],
+) -> pd.DataFrame:
+    if "probability" not in units.columns:
+        return pd.DataFrame(columns=list(AUC_COLUMNS))
+    judged = full & (keys["complete"] == 1) & (keys["decision"] == 0) & (keys["default"] < 2)
+    score = units["probability"].to_numpy(dtype=float)
+    found = []
+    for k, arm in enumerate(arms):
+        mine = judged & (keys["variant"] == k)
+        outcome = keys["default"][mine]
+        positives = int(outcome.sum())
+        auc, variance = auc_moments(outcome, score[mine])
+        found.append((arm, positives, len(outcome) - positives, auc, variance))
+    return pd.DataFrame(found, columns=list(AUC_COLUMNS))
