@@ -14,11 +14,12 @@ import pandas as pd
 
 from mlops_helpers.assignment import Experiment, ratio_p_value
 from mlops_helpers.business import CostModel, in_dollars, p_in_words, profit_interval
+from mlops_helpers.durations import duration, duration_table, plan_sentence, planned_size
 from mlops_helpers.sample_size import (
-    plan_sentence,
     power,
     power_table,
     required_sample_size,
+    smallest_detectable_effect,
     typical_spread,
 )
 from mlops_helpers.two_samples import newcombe, welch, wilson
@@ -30,10 +31,14 @@ __all__ = [
     "analyze",
     "check_ratio",
     "contenders",
+    "duration",
+    "duration_table",
     "plan_sentence",
+    "planned_size",
     "power",
     "power_table",
     "required_sample_size",
+    "smallest_detectable_effect",
     "typical_spread",
 ]
 

@@ -9,13 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import optimize, stats
 
-__all__ = ["plan_sentence", "power", "power_table", "required_sample_size", "typical_spread"]
+__all__ = [
+    "power",
+    "power_table",
+    "required_sample_size",
+    "smallest_detectable_effect",
+    "typical_spread",
+]
 
 LARGEST = 2**40
 
@@ -28,16 +35,18 @@ def required_sample_size(
     target: float = 0.8,
     alpha: float = 0.05,
     ratio: float = 1.0,
+    width: float = 1.0,
 ) -> int:
     """Control arm's size at which a two-sided test sees `effect` with probability `target`.
 
     Give `rate`, the control's rate, when the outcome is yes or no; or `sd`, the standard deviation
     of one application, when it is an amount. `effect` is treatment minus control in the same
-    unit. `ratio` is treatment per control (the treatment arm needs ``ceil(ratio * n)``).
+    unit. `ratio` is treatment per control (the treatment arm needs ``ceil(ratio * n)``). `width`
+    is how many times as wide as the fixed interval the one is that decides: 1 for the fixed
+    interval itself, `confidence_sequences.price` for the always-valid one.
     """
-    if not 0 < target < 1:
-        raise ValueError(f"target is {target!r}, must lie between 0 and 1, e.g. 0.8.")
-    reached = _power_function(effect, rate=rate, sd=sd, alpha=alpha, ratio=ratio)
+    _require_target(target)
+    reached = _power_function(effect, rate=rate, sd=sd, alpha=alpha, ratio=ratio, width=width)
     high = 2
     while reached(high) < target:
         high *= 2
@@ -61,14 +70,60 @@ def power(
     sd: float | None = None,
     alpha: float = 0.05,
     ratio: float = 1.0,
+    width: float = 1.0,
 ) -> float:
     """The chance that a two-sided test with `n` in the control arm sees a true `effect`.
 
-    Arguments as in :func:`required_sample_size`.
+    Arguments as in :func:`required_sample_size`. For an always-valid sequence it is the chance to
+    see the effect at `n`; an earlier look may have seen it, so its power is no smaller.
     """
-    if not n >= 2:
-        raise ValueError(f"n is {n!r}, must be at least 2 applications an arm.")
-    return _power_function(effect, rate=rate, sd=sd, alpha=alpha, ratio=ratio)(n)
+    _require_n(n)
+    return _power_function(effect, rate=rate, sd=sd, alpha=alpha, ratio=ratio, width=width)(n)
+
+
+def smallest_detectable_effect(
+    n: float,
+    *,
+    rate: float | None = None,
+    sd: float | None = None,
+    target: float = 0.8,
+    alpha: float = 0.05,
+    ratio: float = 1.0,
+    width: float = 1.0,
+    sign: Literal[1, -1] = 1,
+) -> float:
+    """The effect that a test with `n` in the control arm sees with probability `target`.
+
+    Comes back with the `sign` asked for: with a `rate`, a rise and a fall of equal power differ in
+    size. It is the inverse of :func:`required_sample_size`, whose arguments these are. ValueError
+    when not even the largest change of the rate (to 0 or to 1) would be seen.
+    """
+    _require_n(n)
+    _require_target(target)
+    if not target > alpha:
+        raise ValueError(f"target is {target!r}, must be above alpha, {alpha!r}: equal arms do it.")
+    if sign not in (1, -1):
+        raise ValueError(f"sign is {sign!r}, must be 1 (a rise) or -1 (a fall).")
+
+    def missing(effect: float) -> float:
+        reached = _power_function(
+            sign * effect, rate=rate, sd=sd, alpha=alpha, ratio=ratio, width=width
+        )
+        return reached(n) - target
+
+    missing(sign * 1e-9 if sd is None else sd)  # refuses arguments that cannot be
+    if rate is None:
+        largest = sd * math.sqrt((1 + 1 / ratio) / n)  # one standard error, then as far as needed
+        while missing(largest) < 0:
+            largest *= 2
+    else:
+        largest = (1 - 1e-9) * (1 - rate if sign > 0 else rate)
+        if missing(largest) < 0:
+            raise ValueError(
+                f"n is {n!r}: too few for any effect on a rate of {rate!r} to be seen with power "
+                f"{target!r}. Take more applications."
+            )
+    return sign * float(optimize.brentq(missing, largest * 1e-9, largest, rtol=1e-10))
 
 
 def power_table(
@@ -101,24 +156,24 @@ def typical_spread(samples: Iterable[ArrayLike]) -> float:
     return float(np.sqrt(np.mean([array.var(ddof=1) for array in arrays])))
 
 
-def plan_sentence(effect: float, *, sd: float, per_month: float) -> str:
-    """What a test for `effect` dollars per application would take, in words.
+def _require_n(n: float) -> None:
+    if not n >= 2:
+        raise ValueError(f"n is {n!r}, must be at least 2 applications an arm.")
 
-    `sd` is the standard deviation of the profit of one application, `per_month` the number of
-    applications that arrive in both arms together. It is what the notebook's slider shows.
-    """
-    if not per_month > 0:
-        raise ValueError(f"per_month is {per_month!r}, must be above 0.")
-    size = required_sample_size(effect, sd=sd)
-    months = 2 * size / per_month
-    return (
-        f"To see ${effect:,.0f} per application with power 80 %: {size:,} applications an arm, "
-        f"about {months:,.1f} months at {per_month:,.0f} a month, and then the wait for outcomes."
-    )
+
+def _require_target(target: float) -> None:
+    if not 0 < target < 1:
+        raise ValueError(f"target is {target!r}, must lie between 0 and 1, e.g. 0.8.")
 
 
 def _power_function(
-    effect: float, *, rate: float | None, sd: float | None, alpha: float, ratio: float
+    effect: float,
+    *,
+    rate: float | None,
+    sd: float | None,
+    alpha: float,
+    ratio: float,
+    width: float,
 ) -> Callable[[float], float]:
     if (rate is None) == (sd is None):
         raise ValueError("Give either rate (yes or no) or sd (an amount), one of the two.")
@@ -128,25 +183,27 @@ def _power_function(
         raise ValueError(f"alpha is {alpha!r}, must lie between 0 and 1, e.g. 0.05.")
     if not (math.isfinite(ratio) and ratio > 0):
         raise ValueError(f"ratio is {ratio!r}, must be above 0; 1 means arms of equal size.")
+    if not (math.isfinite(width) and width >= 1):
+        raise ValueError(f"width is {width!r}, must be 1 (the fixed interval) or above.")
     if rate is not None:
         if not (0 < rate < 1 and 0 < rate + effect < 1):
             raise ValueError(
                 f"rate is {rate!r} and rate + effect {rate + effect!r}, both must lie between 0 "
                 "and 1. Give shares, not percent."
             )
-        return lambda n: _power_of_rates(n, rate, rate + effect, alpha, ratio)
+        return lambda n: _power_of_rates(n, rate, rate + effect, alpha, ratio, width)
     if not (math.isfinite(sd) and sd > 0):
         raise ValueError(f"sd is {sd!r}, must be above 0.")
-    return lambda n: _power_of_means(n, effect / sd, alpha, ratio)
+    return lambda n: _power_of_means(n, effect / sd, alpha, ratio, width)
 
 
 def _power_of_rates(
-    n: float, control: float, treatment: float, alpha: float, ratio: float
+    n: float, control: float, treatment: float, alpha: float, ratio: float, width: float
 ) -> float:
     pooled = (control + ratio * treatment) / (1 + ratio)
     null = math.sqrt(pooled * (1 - pooled) * (1 + 1 / ratio) / n)
     alternative = math.sqrt((control * (1 - control) + treatment * (1 - treatment) / ratio) / n)
-    reach = stats.norm.ppf(1 - alpha / 2) * null
+    reach = width * stats.norm.ppf(1 - alpha / 2) * null
     difference = treatment - control
     return float(
         stats.norm.sf((reach - difference) / alternative)
@@ -154,9 +211,11 @@ def _power_of_rates(
     )
 
 
-def _power_of_means(n: float, standardised: float, alpha: float, ratio: float) -> float:
+def _power_of_means(
+    n: float, standardised: float, alpha: float, ratio: float, width: float
+) -> float:
     freedom = n + ratio * n - 2
     shift = abs(standardised) * math.sqrt(n * ratio / (1 + ratio))
-    reach = stats.t.ppf(1 - alpha / 2, freedom)
+    reach = width * stats.t.ppf(1 - alpha / 2, freedom)
     wrong_side = float(np.nan_to_num(stats.nct.cdf(-reach, freedom, shift)))
     return float(stats.nct.sf(reach, freedom, shift)) + wrong_side

@@ -3,17 +3,19 @@
 import numpy as np
 import pytest
 from scipy import stats
-from statsmodels.stats.power import TTestIndPower
+from statsmodels.stats.power import NormalIndPower, TTestIndPower
 from statsmodels.stats.proportion import (
     power_proportions_2indep,
+    proportion_effectsize,
     samplesize_proportions_2indep_onetail,
 )
 
+from mlops_helpers.confidence_sequences import half_width, price
 from mlops_helpers.sample_size import (
-    plan_sentence,
     power,
     power_table,
     required_sample_size,
+    smallest_detectable_effect,
     typical_spread,
 )
 
@@ -57,14 +59,59 @@ def test_power_table_has_every_pair():
     assert (wide[100.0] > wide[50.0]).all()
 
 
-def test_plan_sentence_says_size_and_months():
-    """The slider's text follows its effect: four times the size for half the effect."""
-    small, large = (required_sample_size(e, sd=2000) for e in (50, 100))
-    assert small == pytest.approx(4 * large, rel=0.01)
-    assert f"{large:,} applications an arm" in plan_sentence(100, sd=2000, per_month=1000)
-    assert f"{2 * small / 1000:,.1f} months" in plan_sentence(50, sd=2000, per_month=1000)
-    with pytest.raises(ValueError, match="per_month"):
-        plan_sentence(50, sd=2000, per_month=0)
+@pytest.mark.parametrize("width", [1.0, 1.4])
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("unit", [{"sd": 2800.0}, {"rate": 0.03}])
+def test_smallest_effect_is_the_inverse_of_the_size(unit, sign, ratio, width):
+    """The effect seen with n applications has exactly the power asked for; it needs n again."""
+    plan = {**unit, "ratio": ratio, "width": width}
+    effect = smallest_detectable_effect(4000, **plan, sign=sign, target=0.9)
+    assert np.sign(effect) == sign
+    assert power(4000, effect, **plan) == pytest.approx(0.9, abs=1e-8)
+    assert required_sample_size(effect, **plan, target=0.9) in (4000, 4001)
+
+
+@pytest.mark.parametrize("ratio", [0.25, 1.0, 4.0])
+def test_smallest_effect_on_a_mean_is_statsmodels(ratio):
+    """What statsmodels' t-test and z-test solve for, in standard deviations (z: from 10,000)."""
+    given = {"power": 0.8, "alpha": 0.05, "ratio": ratio}
+    theirs = TTestIndPower().solve_power(nobs1=300, **given)
+    assert smallest_detectable_effect(300, sd=7, ratio=ratio) == pytest.approx(7 * theirs, rel=1e-6)
+    normal = NormalIndPower().solve_power(nobs1=10_000, **given)
+    ours = smallest_detectable_effect(10_000, sd=7, ratio=ratio)
+    assert ours == pytest.approx(7 * normal, rel=1e-3)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+def test_a_rare_default_needs_what_statsmodels_says(ratio):
+    """At a rate of 3 % too: pooled as here exactly, by arcsine nearly (another approximation)."""
+    found = smallest_detectable_effect(20_000, rate=0.03, ratio=ratio)
+    theirs = power_proportions_2indep(found, 0.03, nobs1=20_000 * ratio, ratio=1 / ratio).power
+    assert theirs == pytest.approx(0.8, abs=1e-3)
+    size = proportion_effectsize(0.03 + found, 0.03)
+    arcsine = NormalIndPower().power(size, 20_000, 0.05, ratio=ratio)
+    assert arcsine == pytest.approx(0.8, abs=0.02)
+
+
+def test_the_price_of_a_sequence_is_paid_in_applications():
+    """An interval 1.4 times as wide needs ((1.4 z + z_80) / (z + z_80))**2 times as many."""
+    z, z80 = stats.norm.ppf([0.975, 0.8])
+    sizes = [required_sample_size(100, sd=2800, width=width) for width in (1.0, 1.4)]
+    assert sizes[1] / sizes[0] == pytest.approx(((1.4 * z + z80) / (z + z80)) ** 2, rel=1e-3)
+
+
+def test_the_size_planned_for_a_sequence_reaches_its_power():
+    """10,000 normal tests: seen at the end as often as planned, at any look no less often."""
+    width, n, repeats = price(0.05), 4000, 10_000
+    effect = smallest_detectable_effect(n, sd=1.0, width=width)
+    rng, step, looks = np.random.default_rng(3), 400, np.arange(1, 11) * 400
+    gaps = rng.normal(effect * step, np.sqrt(2 * step), size=(repeats, looks.size)).cumsum(axis=1)
+    reach = half_width(2 * looks, 2.0, tuned_for=2 * n)  # the sequence in both arms' size
+    seen = np.abs(gaps / looks) > reach
+    error = np.sqrt(0.8 * 0.2 / repeats)
+    assert seen[:, -1].mean() == pytest.approx(0.8, abs=3 * error)
+    assert seen.any(axis=1).mean() >= seen[:, -1].mean()
 
 
 def test_typical_spread_gives_the_planned_width():
@@ -90,6 +137,7 @@ def test_typical_spread_gives_the_planned_width():
         ({"effect": 1.0, "sd": 1.0, "ratio": 0}, "ratio is 0"),
         ({"effect": 1.0, "sd": 1.0, "target": 80}, "target is 80"),
         ({"effect": 1e-9, "sd": 1.0}, "larger effect"),
+        ({"effect": 1.0, "sd": 1.0, "width": 0.9}, "width is 0.9"),
     ],
 )
 def test_impossible_plans_of_size_are_refused(options, said):
@@ -102,3 +150,21 @@ def test_power_needs_two_applications():
     """A power for one application an arm does not exist."""
     with pytest.raises(ValueError, match="n is 1"):
         power(1, 5.0, sd=2.0)
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "said"),
+    [
+        (1, {"sd": 2.0}, "n is 1"),
+        (100, {}, "either rate"),
+        (100, {"sd": -2.0}, "sd is -2"),
+        (100, {"rate": 3.0}, "rate is 3"),
+        (100, {"sd": 2.0, "target": 0.05}, "above alpha"),
+        (100, {"sd": 2.0, "sign": 0}, "sign is 0"),
+        (50, {"rate": 0.03, "sign": -1}, "too few for any effect on a rate of 0.03"),
+    ],
+)
+def test_impossible_smallest_effects_are_refused(n, options, said):
+    """Each impossible argument is named; a rate that cannot fall far enough is said."""
+    with pytest.raises(ValueError, match=said):
+        smallest_detectable_effect(n, **options)
