@@ -1,31 +1,45 @@
-"""Who meets which model: the plan of an experiment and its sticky, keyed assignment."""
+"""Who meets which model: sticky arms by a keyed hash, a ramp that only adds, a holdout.
+
+Every unit has a position in [0, 1), a keyed hash of its id. An arm owns a slot of that line as wide
+as its share. A ramp gives the treatment the first part of its slot and leaves the rest to control:
+
+    split 50 : 25 : 25     control................. b........... c...........
+    at half of the ramp    control................. b.....contr. c.....contr.
+
+When the ramp grows each treatment keeps whom it has, with any number of arms.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
+import numbers
+import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.util import hash_array
 from scipy import stats
 
-__all__ = ["Experiment", "ratio_p_value"]
+__all__ = ["Experiment", "Holdout", "ratio_p_value"]
 
 _LEAST_PLANNED = 10  # units of an arm below which chi-square raises false alarms
+_EXPERIMENT, _HOLDOUT = b"", b"holdout"  # a holdout and an experiment of one name are independent
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The plan of an experiment; the first arm is the control.
+    """Arms and their shares; the first arm is the control.
 
     name: part of the hash, so two experiments split the same units independently.
-    arms, split: names of the arms and their shares, which sum to 1.
+    arms, split: names of the arms and their planned shares, which sum to 1.
     cutoff: applications below this probability of default are approved, in every arm.
     salt: changes the assignment of a repeated experiment that has to keep its name.
+    ramp: the part of the treatments' shares in use, above 0 and at most 1; control has the rest.
     """
 
     name: str
@@ -33,11 +47,11 @@ class Experiment:
     split: tuple[float, ...] = (0.5, 0.5)
     cutoff: float = 0.18
     salt: str = ""
+    ramp: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse a plan that cannot be carried out."""
-        if not isinstance(self.name, str) or not self.name.strip():
-            raise ValueError(f"name is {self.name!r}, must be a text that is not blank.")
+        _check_names(self.name, self.salt)
         if len(self.arms) < 2 or len(set(self.arms)) < len(self.arms) or not all(self.arms):
             raise ValueError(f"arms is {self.arms!r}, must be two or more different names.")
         if len(self.split) != len(self.arms):
@@ -53,35 +67,76 @@ class Experiment:
             )
         if not 0 < self.cutoff < 1:
             raise ValueError(f"cutoff is {self.cutoff!r}, must lie between 0 and 1.")
+        if not 0 < self.ramp <= 1:
+            raise ValueError(
+                f"ramp is {self.ramp!r}, must be above 0 and at most 1: the part of the "
+                "treatments' shares in use. Pause the experiment to treat nobody."
+            )
 
     @property
     def control(self) -> str:
         """The name of the arm that the others are compared with."""
         return self.arms[0]
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The shares of the arms at this ramp, which sum to 1; at the end of the ramp the split."""
+        if self.ramp == 1:
+            return tuple(self.split)
+        treated = tuple(self.ramp * share for share in self.split[1:])
+        return (1.0 - sum(treated), *treated)
+
+    def at(self, ramp: float) -> Experiment:
+        """The same experiment at another point of its ramp."""
+        return replace(self, ramp=ramp)
+
     def assign(self, units: Iterable[object]) -> NDArray[np.object_]:
         """The arm of each unit: always the same for a unit, whoever asks, in whatever order.
 
-        A unit is hashed with BLAKE2b (RFC 7693), keyed by name and salt of the experiment; the
-        hash is read as a number from 0 to 1 and falls into the share of one arm.
+        An id is a text, a whole number or a UUID; 12 and "12" are one unit. Its SipHash-2-4
+        (Aumasson and Bernstein 2012), keyed by name and salt of the experiment and stirred once
+        more by `pandas.util.hash_array`, is read as a position in [0, 1). Raises `ValueError` for
+        an id that is missing, empty or of another kind (12.0: a column with gaps turns whole
+        numbers into such), `TypeError` for what is no list.
         """
-        identities = list(units)
-        if any(pd.isna(unit) for unit in identities):
-            raise ValueError("A unit to assign has no id. Give every application an id.")
-        key = hashlib.blake2b(f"{self.name}\x00{self.salt}".encode()).digest()
-        keyed = hashlib.blake2b(key=key, digest_size=8)
-        digests = bytearray()
-        for unit in identities:
-            mine = keyed.copy()
-            mine.update(str(unit).encode())
-            digests += mine.digest()
-        position = np.frombuffer(bytes(digests), dtype="<u8") / 2.0**64
-        edges = np.cumsum(self.split)[:-1]
-        return np.array(self.arms, dtype=object)[np.searchsorted(edges, position, side="right")]
+        position = _positions(units, _key(self.name, self.salt, _EXPERIMENT))
+        starts = np.cumsum(self.split)
+        starts[-1] = 1.0
+        ends = np.minimum(starts[:-1] + self.ramp * np.diff(starts), starts[1:])
+        edges = np.column_stack([starts[:-1], ends]).ravel()
+        owners = np.full(len(edges) + 1, self.control, dtype=object)
+        owners[1::2] = self.arms[1:]
+        return owners[np.searchsorted(edges, position, side="right")]
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain values, for storing."""
         return {**asdict(self), "arms": list(self.arms), "split": list(self.split)}
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Units that no experiment ever treats: what all changes together were worth is seen on them.
+
+    name, salt: keys of its hash, which no experiment shares, so its units are like the others.
+    share: of the units, between 0 and 1.
+    """
+
+    name: str
+    share: float
+    salt: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a holdout of nobody or of everybody."""
+        _check_names(self.name, self.salt)
+        if not 0 < self.share < 1:
+            raise ValueError(f"share is {self.share!r}, must lie between 0 and 1, e.g. 0.05.")
+
+    def holds(self, units: Iterable[object]) -> NDArray[np.bool_]:
+        """Whether each unit is held out; ids and errors as in `Experiment.assign`.
+
+        A larger share holds all whom a smaller one held.
+        """
+        return _positions(units, _key(self.name, self.salt, _HOLDOUT)) < self.share
 
 
 def ratio_p_value(counts: Sequence[int], split: Sequence[float]) -> float:
@@ -94,3 +149,73 @@ def ratio_p_value(counts: Sequence[int], split: Sequence[float]) -> float:
     if len(counts) == 2 and min(planned) < _LEAST_PLANNED:
         return float(stats.binomtest(counts[0], total, split[0]).pvalue)
     return float(stats.chisquare(counts, planned).pvalue)
+
+
+def _check_names(name: object, salt: object) -> None:
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"name is {name!r}, must be a text that is not blank.")
+    if not isinstance(salt, str):
+        raise ValueError(f"salt is {salt!r}, must be a text.")
+    if "\0" in name + salt:  # it stands between the two in the key
+        raise ValueError(f"name {name!r} and salt {salt!r} must not hold the character zero.")
+
+
+def _key(name: str, salt: str, kind: bytes) -> str:
+    """Sixteen characters, the key of pandas' SipHash; its own default would be everybody's."""
+    named = f"{name}\0{salt}".encode()
+    return hashlib.blake2b(named, digest_size=8, person=kind).hexdigest()
+
+
+def _positions(units: Iterable[object], key: str) -> NDArray[np.float64]:
+    """A number in [0, 1) for each unit: the upper 53 bits of its hash, as many as a double has."""
+    try:
+        hashed = hash_array(_texts(units), hash_key=key, categorize=False)
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"the id {error.object!r} of a unit is no text that UTF-8 can write. Mend it where it "
+            "is read."
+        ) from error
+    return (hashed >> np.uint64(11)) * 2.0**-53
+
+
+def _texts(units: Iterable[object]) -> NDArray[np.object_]:
+    """The ids as texts: pandas leaves the key aside where it hashes numbers."""
+    given = _as_array(units)
+    kind = pd.api.types.infer_dtype(given, skipna=False)
+    if kind not in ("string", "integer", "empty"):
+        for place, unit in enumerate(given):
+            _check_id(unit, place)
+    if kind != "string":
+        given = np.array([str(unit) for unit in given], dtype=object)
+    empty = given == ""
+    if empty.any():
+        raise ValueError(_without_id(int(empty.argmax()), ""))
+    return given
+
+
+def _as_array(units: Iterable[object]) -> NDArray[np.object_]:
+    if isinstance(units, str | bytes | pd.DataFrame | dict) or getattr(units, "ndim", 1) != 1:
+        raise TypeError(f"units is a {type(units).__name__}, must be a list or column of ids.")
+    if isinstance(units, pd.Series | pd.Index):
+        return units.to_numpy(dtype=object)
+    if isinstance(units, np.ndarray):
+        return units.astype(object)
+    return np.fromiter(units, dtype=object)
+
+
+def _check_id(unit: object, place: int) -> None:
+    """Raise `ValueError` for what is no id, as the log does (`log_rows`)."""
+    if isinstance(unit, str | uuid.UUID):
+        return
+    if isinstance(unit, numbers.Integral) and not isinstance(unit, bool):
+        return
+    if unit is None or (pd.api.types.is_scalar(unit) and pd.isna(unit)):
+        raise ValueError(_without_id(place, unit))
+    raise ValueError(
+        f"the id of unit {place} is {unit!r} ({type(unit).__name__}), must be a text or a whole "
+        "number. Write it as the text that is meant."
+    )
+
+
+def _without_id(place: int, found: object) -> str:
+    return f"unit {place} to assign has no id ({found!r}). Give every application an id."
