@@ -1,0 +1,296 @@
+"""The life of an experiment: draft, running, paused, completed; what may change when.
+
+A record is the flat plan of `ExperimentPlan.to_dict` with `status`, `events` and, once analysed,
+`analysed`, `conclusion` and `verdict`. Each step takes a record and gives back a new one, or raises
+`StepRefused` with all that stands against it. The same step again, at the same time and with the
+same words, changes nothing: a notebook may be run twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mlops_helpers.experiment_plan import ExperimentPlan, plain
+
+__all__ = [
+    "STATES",
+    "Stage",
+    "StepRefused",
+    "amend",
+    "as_known",
+    "complete",
+    "draft",
+    "pause",
+    "ramp",
+    "result",
+    "resume",
+    "stages",
+    "start",
+]
+
+Record = Mapping[str, Any]
+STATES = ("draft", "running", "paused", "completed")
+_FROM = {  # the states in which an event may happen
+    "started": ("draft",),
+    "ramped": ("running", "paused"),
+    "paused": ("running",),
+    "resumed": ("paused",),
+    "completed": ("running", "paused"),
+    "amended": ("draft", "running", "paused"),
+    "analysed": ("running", "paused", "completed"),
+}
+_WAY_OUT = {
+    "draft": "start it first; a draft is changed with amend",
+    "running": "it runs already",
+    "paused": "resume or complete it",
+    "completed": "it never starts again; draft a new experiment under another name",
+}
+_MAY_MOVE = ("end", "ramp")  # after the start; the analysis rests on all the rest
+_EVER = pd.Timestamp.min.ceil("D").tz_localize("UTC")  # before any prediction
+
+
+class StepRefused(ValueError):
+    """The experiment's state, its plan or the order of time forbids the step; all reasons."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A time in which the arms had the same shares, from `since` to the next stage's.
+
+    shares: of the arms, in their order, as of all units that met the experiment; they sum to 1.
+    full: whether this is the planned split, after the ramp. Nobody is assigned during a pause, so
+    it needs no stage of its own.
+    """
+
+    since: pd.Timestamp
+    shares: tuple[float, ...]
+    full: bool
+
+
+def draft(plan: ExperimentPlan, at: pd.Timestamp, *, stored: Record | None = None) -> Record:
+    """The record of a new experiment; with `stored`, what its name is already used for: refused.
+
+    The draft that `stored` began with, at the same time, is no new one: `stored` comes back.
+    """
+    when = _instant(at)
+    if stored is None:
+        return plan.to_dict() | {"status": "draft", "events": [_event("drafted", when, "", {})]}
+    stored, given = as_known(stored), plan.to_dict()
+    first = _as_drafted(stored)
+    drafted = next(iter(stored["events"]), {})
+    if drafted.get("event") == "drafted" and drafted["at"] == when and given == first:
+        return stored
+    other = [key for key in given if given[key] != first.get(key)]
+    raise StepRefused(
+        f"the name {plan.name!r} is already in use: that experiment is {stored['status']}"
+        + (f" and differs in {', '.join(other)}" if other else " and was drafted at another time")
+        + (
+            ". Change the draft with amend, or give the new plan a name of its own."
+            if stored["status"] == "draft"
+            else ". Give the new plan a name of its own."
+        )
+    )
+
+
+def start(record: Record, at: pd.Timestamp, *, available: Iterable[int] | None = None) -> Record:
+    """Running, with the plan as it is now. `available`: versions that have a model, if known."""
+    wrong = []
+    if available is not None and "versions" in record:
+        there = sorted({int(version) for version in available})
+        wrong = [
+            f"arm {arm!r} has no model: version {version} is not in the registry, which has "
+            f"{', '.join(map(str, there)) or 'none'}; register it, or amend versions"
+            for arm, version in dict(record["versions"]).items()
+            if version not in there
+        ]
+    end = record.get("end")
+    if end is not None and pd.Timestamp(_instant(at)) >= pd.Timestamp(end):
+        wrong.append(f"its end is {end}; amend end")
+    return _step(record, "started", at, None, status="running", wrong=wrong)
+
+
+def ramp(record: Record, share: float, at: pd.Timestamp, reason: str) -> Record:
+    """More of the treatments' shares in use: `share` is the new `Experiment.ramp`, at most 1."""
+    return _changed(record, "ramped", {"ramp": share}, at, reason)
+
+
+def pause(record: Record, at: pd.Timestamp, reason: str) -> Record:
+    """Paused: nobody is assigned, control answers everybody."""
+    return _step(record, "paused", at, reason, status="paused")
+
+
+def resume(record: Record, at: pd.Timestamp, reason: str) -> Record:
+    """Running again after a pause, with the shares of before."""
+    return _step(record, "resumed", at, reason, status="running")
+
+
+def complete(record: Record, at: pd.Timestamp, reason: str) -> Record:
+    """Completed for good: nobody is assigned any more; outcomes may still be analysed."""
+    return _step(record, "completed", at, reason, status="completed")
+
+
+def amend(record: Record, changes: Mapping[str, Any], at: pd.Timestamp, reason: str) -> Record:
+    """Change fields of the plan (keys of the record): any in a draft, later `end` or a larger ramp.
+
+    Raises `StepRefused` naming every field that may not change, old -> new.
+    """
+    return _changed(record, "amended", changes, at, reason)
+
+
+def result(record: Record, analysed: pd.Timestamp, conclusion: str, verdict: str) -> Record:
+    """What an analysis at `analysed` found; earlier ones stay in the events."""
+    found = {"conclusion": conclusion, "verdict": verdict}
+    wrong = [
+        f"{name} is {value!r}, must be a text that is not blank"
+        for name, value in found.items()
+        if not isinstance(value, str) or not value.strip()
+    ]
+    changes = {name: [record.get(name), value] for name, value in found.items()}
+    found["analysed"] = _instant(analysed)
+    return _step(record, "analysed", analysed, None, changes=changes, fields=found, wrong=wrong)
+
+
+def stages(record: Record) -> tuple[Stage, ...]:
+    """The stages of the ramp in order of time; none for a draft.
+
+    Of a record that an earlier release kept: one at the planned split, from its planned start.
+    """
+    record = as_known(record)
+    split = tuple(record.get("split", ()))
+    if record.get("imported"):
+        began = pd.Timestamp(record["start"]) if record.get("start") else _EVER
+        return (Stage(began, split, True),) if split else ()
+    since = [event["at"] for event in record["events"] if event["event"] == "started"]
+    if not since:
+        return ()
+    begun = record["events"].index(next(e for e in record["events"] if e["event"] == "started"))
+    moves = [e for e in record["events"][begun:] if "ramp" in e["changes"]]
+    ramps = [moves[0]["changes"]["ramp"][0] if moves else record["ramp"]]
+    ramps += [event["changes"]["ramp"][1] for event in moves]
+    since += [event["at"] for event in moves]
+    experiment = ExperimentPlan.from_dict(record).experiment
+    return tuple(
+        Stage(pd.Timestamp(at), experiment.at(share).shares, share == 1)
+        for at, share in zip(since, ramps, strict=True)
+    )
+
+
+def as_known(record: Record) -> Record:
+    """A record with its `status` and `events`; one that an earlier release kept has neither.
+
+    Such an experiment is over: nothing can be said of its states but what it was planned and found
+    to be, so it is told as completed and marked `imported`. Raises `StepRefused` for a state that
+    is none of `STATES`.
+    """
+    if "status" not in record:
+        return {**record, "status": "completed", "imported": True, "events": []}
+    if record["status"] not in STATES:
+        raise StepRefused(
+            f"experiment {record.get('name')!r} is {record['status']!r}, must be one of "
+            f"{', '.join(STATES)}: it was kept by a newer release, or damaged. Update the course."
+        )
+    return record
+
+
+def _changed(
+    record: Record, event: str, changes: Mapping[str, Any], at: pd.Timestamp, reason: str
+) -> Record:
+    record = as_known(record)
+    given = {str(key): plain(value) for key, value in changes.items()}
+    if _repeated(record, event, at, reason, given):
+        return record
+    moved = {key: [record.get(key), new] for key, new in given.items() if record.get(key) != new}
+    wrong = [] if moved else [f"{', '.join(given) or 'no field'} is given, and nothing changes"]
+    fields: dict[str, Any] = {}
+    if record["status"] in _FROM[event]:
+        wrong += [f"{key} {old!r} -> {new!r}: {said}" for key, old, new, said in _no(record, moved)]
+        if not wrong:
+            fields = ExperimentPlan.from_dict({**record, **given}).to_dict()
+    pairs = {key: [record.get(key), fields.get(key, new)] for key, new in given.items()}
+    return _step(record, event, at, reason, changes=pairs, fields=fields, wrong=wrong)
+
+
+def _no(record: Record, moved: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any, str]]:
+    """Each change that is not allowed in the record's state, and why."""
+    known = [key for key in record if key not in _OWN]
+    for key, (old, new) in moved.items():
+        if key not in known:
+            yield key, old, new, f"the plan has no such field, it has {', '.join(known)}"
+        elif key == "name":
+            yield key, old, new, "a record is kept under its name; draft a new experiment"
+        elif record["status"] != "draft" and key not in _MAY_MOVE:
+            yield key, old, new, "fixed at the start, for the analysis rests on it"
+        elif record["status"] != "draft" and key == "ramp" and not _larger(new, old):
+            yield key, old, new, "a ramp only grows, or treated units would go back to control"
+
+
+_OWN = ("status", "events", "imported", "analysed", "conclusion", "verdict")
+
+
+def _larger(new: object, old: float) -> bool:
+    return isinstance(new, int | float) and new > old
+
+
+def _step(
+    record: Record,
+    event: str,
+    at: pd.Timestamp,
+    reason: str | None,
+    *,
+    status: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    fields: Mapping[str, Any] | None = None,
+    wrong: Iterable[str] = (),
+) -> Record:
+    """The record after an event, or all that stands against it. `reason` None: it needs none."""
+    record, when, changes = as_known(record), _instant(at), dict(changes or {})
+    new = {key: pair[1] for key, pair in changes.items()}
+    if _repeated(record, event, at, reason, new):
+        return record
+    against = []
+    if record["status"] not in _FROM[event]:
+        against.append(f"it is {record['status']}: {_WAY_OUT[record['status']]}")
+    last = record["events"][-1] if record["events"] else None
+    if last and pd.Timestamp(when) < pd.Timestamp(last["at"]):
+        against.append(f"it was {last['event']} later, at {last['at']}: steps are in order of time")
+    if reason is not None and (not isinstance(reason, str) or not reason.strip()):
+        against.append(f"reason is {reason!r}; say why, in words")
+    if against := [*against, *wrong]:
+        name = record.get("name")
+        raise StepRefused(f"experiment {name!r} cannot be {event} at {when}: {'; '.join(against)}.")
+    events = [*record["events"], _event(event, when, reason or "", changes)]
+    return {**record, **(fields or {}), "status": status or record["status"], "events": events}
+
+
+def _event(event: str, at: str, reason: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {"at": at, "event": event, "reason": reason, "changes": dict(changes)}
+
+
+def _repeated(
+    record: Record, event: str, at: pd.Timestamp, reason: str | None, new: Mapping[str, Any]
+) -> bool:
+    """Has the same happened already, at the same time?"""
+    same = (event, _instant(at), reason or "", new)
+    return any(
+        (e["event"], e["at"], e["reason"], {k: p[1] for k, p in e["changes"].items()}) == same
+        for e in record["events"]
+    )
+
+
+def _as_drafted(record: Record) -> dict[str, Any]:
+    """The plan with all its changes taken back."""
+    first = {key: value for key, value in record.items() if key not in _OWN}
+    for event in reversed(record["events"]):
+        first |= {key: pair[0] for key, pair in event["changes"].items() if key in first}
+    return first
+
+
+def _instant(at: pd.Timestamp) -> str:
+    """A time as a record has it."""
+    if not isinstance(at, pd.Timestamp) or pd.isna(at) or at.tz is None:
+        raise StepRefused(f"at is {at!r}; must be an instant: pd.Timestamp('2024-01-01', tz='UTC')")
+    return plain(at)
