@@ -51,7 +51,7 @@ predictions     the SQL log of predictions, outcomes, metrics, alerts, experimen
 log_rows        a frame checked against a table of the log, all faults at once
 log_reading     predictions with their outcomes: a window, or chunks of bounded memory
 log_outcomes    labels that arrive months later, every one accounted for
-log_plans       plans of experiments that stay, and results that join them
+log_plans       experiments in the log: one record a name, changed one step at a time
 log_steps       stages of a scheduled run, each with its status and seconds
 log_store       the log's database: opened, written in one transaction, read in one snapshot
 upgrading       schema versions of the log: older upgraded, newer and foreign ones refused
@@ -130,6 +130,7 @@ policy_loans    the policies on real loans: what can be said without the truth
 policy_scores   what policies earn over the same years, again and again
 experiment_plan  what an experiment has fixed before its first unit
 lifecycle       draft, running, paused, completed: what may change when, and is recorded
+experiments     the registry of experiments: each step a transaction of the log
 ab_testing      analysis of an experiment: mismatch, effects, guardrails, verdict
 exposure_sums   the counts and sums that an analysis of an experiment rests on
 ab_effects      effects of each arm and metric from sums, with their intervals

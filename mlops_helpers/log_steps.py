@@ -7,15 +7,16 @@ Reached through the methods of `predictions.PredictionLog`.
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
 from mlops_helpers import sql_frames, tables
-from mlops_helpers.log_plans import as_kept
 from mlops_helpers.log_rows import checked, searched
 from mlops_helpers.log_store import LogError
 from mlops_helpers.tables import steps
@@ -44,7 +45,7 @@ def save(connection: sa.Connection, step: Mapping[str, Any]) -> None:
         raise ValueError(
             f"step['result'] == {given['result']!r:.100}; must be values by name, {{}} for none"
         )
-    result = {str(name): as_kept(name, value) for name, value in given["result"].items()}
+    result = {str(name): _as_kept(name, value) for name, value in given["result"].items()}
     row = given | {"result": json.dumps(result, sort_keys=True)}
     frame = pd.DataFrame({name: [value] for name, value in row.items()})
     tables.upsert(connection, steps, checked(frame, steps).as_dicts())
@@ -75,3 +76,25 @@ def _result(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of pandas
             f"{row.result!r:.60}, must be values by name in JSON. Restore the log from a copy."
         )
     return found
+
+
+def _as_kept(field: object, value: object) -> object:
+    """A field's value as it comes back from the store. Raises `ValueError` naming the field."""
+    try:
+        return json.loads(json.dumps(value, default=_as_json))
+    except ValueError as error:
+        raise ValueError(f"result[{field!r}]: {error}") from error
+
+
+def _as_json(value: object) -> object:
+    """What JSON has no word for: instants as ISO text in UTC, NumPy numbers as Python's."""
+    if isinstance(value, datetime.datetime):
+        when = pd.Timestamp(value)
+        if pd.isna(when) or when.tz is None:
+            raise ValueError(f"{value} has no time zone; pd.Timestamp({str(value)!r}, tz='UTC')")
+        return when.tz_convert("UTC").isoformat()
+    if isinstance(value, pd.Timedelta):
+        return value.isoformat()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be kept as JSON; convert it first")

@@ -1,8 +1,8 @@
 """The log of predictions, outcomes, metrics, alerts, experiments and steps, in SQL.
 
 Every write is one transaction: all of its rows are there, or none. Every write may be repeated: a
-prediction, an outcome and the plan of an experiment keep their first version, a metric and an
-alert take the latest.
+prediction and an outcome keep their first version, a metric and an alert take the latest, and a
+step of an experiment (`experiments.Experiments`) that has been taken is not taken twice.
 Windows are half-open, [start, end), and all times aware UTC.
 """
 
@@ -29,12 +29,11 @@ from mlops_helpers import (
     tables,
 )
 from mlops_helpers.log_outcomes import OutcomeReceipt, checked_outcomes, record
-from mlops_helpers.log_plans import RESULT_FIELDS
 from mlops_helpers.log_reading import chunks, window_query, with_labels
 from mlops_helpers.log_rows import checked, required, searched
 from mlops_helpers.tables import metrics, predictions
 
-__all__ = ["METRIC_COLUMNS", "RESULT_FIELDS", "OutcomeReceipt", "PredictionLog"]
+__all__ = ["METRIC_COLUMNS", "OutcomeReceipt", "PredictionLog"]
 
 Answer = TypeVar("Answer")
 METRIC_COLUMNS = tuple(column.name for column in metrics.columns)
@@ -199,18 +198,17 @@ class PredictionLog:
         """The deliveries as `outbox.deliver` works on them; `requeue` takes up what it gave up."""
         return log_deliveries.Outbox(self._engine)
 
-    def save_experiment(self, record: Mapping[str, Any]) -> None:
-        """Keep an experiment's record (JSON values and times) under `record["name"]`.
+    def change_experiment(self, name: str, step: log_plans.Step) -> dict[str, Any]:
+        """Keep what `step` makes of an experiment's record, in one transaction; return it.
 
-        The fields of the first call are the plan and stay as they are; later calls may leave them
-        out or repeat them, and add or replace `RESULT_FIELDS`. Raises `ValueError` naming every
-        field of the plan that would change; nothing is stored then.
+        For `experiments.Experiments`, which knows the steps. Whatever `step` raises is raised, and
+        nothing is stored then.
         """
         with log_store.writing(self._engine) as connection:
-            log_plans.save(connection, record)
+            return log_plans.change(connection, name, step)
 
     def experiments(self) -> list[dict[str, Any]]:
-        """The records of all experiments by name; times come back as ISO text."""
+        """The records of all experiments by name, with their `status`; times are ISO text."""
         return self._ask(log_plans.records)
 
     def save_step(self, step: Mapping[str, Any]) -> None:

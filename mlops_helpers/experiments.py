@@ -1,0 +1,126 @@
+"""The registry of experiments: every step of a life cycle, kept in the log of predictions.
+
+Each step is one transaction with the record locked: it is stored whole or not at all, and of two
+processes that want different things at once one wins and the other gets the refusal.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import pandas as pd
+
+from mlops_helpers import lifecycle
+from mlops_helpers.experiment_plan import ExperimentPlan
+
+__all__ = ["Experiments", "UnknownExperiment"]
+
+Record = Mapping[str, Any]
+
+
+class UnknownExperiment(LookupError):
+    """No experiment of that name is in the log."""
+
+
+class Log(Protocol):
+    """What is asked of a prediction log (see `predictions.PredictionLog`)."""
+
+    def experiments(self) -> list[dict[str, Any]]:
+        """The records of all experiments."""
+
+    def change_experiment(self, name: str, step: Callable[[Any], Record]) -> dict[str, Any]:
+        """Keep what a step makes of a record."""
+
+
+class Found(Protocol):
+    """What is kept of an analysis (see `ab_testing.Analysis`)."""
+
+    @property
+    def conclusion(self) -> str:
+        """In a word or two."""
+
+    @property
+    def sentence(self) -> str:
+        """With its figures."""
+
+
+class Experiments:
+    """The experiments of a log. Each step returns the record as it is now.
+
+    A step raises `UnknownExperiment` for a name that is not there, `lifecycle.StepRefused` with
+    all that stands against it, and stores nothing then. The same step again, at the same time and
+    with the same words, changes nothing.
+    """
+
+    def __init__(self, log: Log) -> None:
+        """Of an open prediction log."""
+        self._log = log
+
+    def draft(self, plan: ExperimentPlan, at: pd.Timestamp) -> Record:
+        """Keep a plan under its name; a name already in use is refused."""
+        return self._log.change_experiment(
+            plan.name, lambda stored: lifecycle.draft(plan, at, stored=stored)
+        )
+
+    def start(
+        self, name: str, at: pd.Timestamp, *, available: Iterable[int] | None = None
+    ) -> Record:
+        """Start it; an arm whose version is not `available` (those of the registry) is refused."""
+        there = None if available is None else tuple(available)
+        return self._step(name, lambda record: lifecycle.start(record, at, available=there))
+
+    def ramp(self, name: str, share: float, at: pd.Timestamp, reason: str) -> Record:
+        """Use more of the treatments' shares: `share` of them, at most 1."""
+        return self._step(name, lambda record: lifecycle.ramp(record, share, at, reason))
+
+    def pause(self, name: str, at: pd.Timestamp, reason: str) -> Record:
+        """Assign nobody until it is resumed."""
+        return self._step(name, lambda record: lifecycle.pause(record, at, reason))
+
+    def resume(self, name: str, at: pd.Timestamp, reason: str) -> Record:
+        """Assign again after a pause."""
+        return self._step(name, lambda record: lifecycle.resume(record, at, reason))
+
+    def complete(self, name: str, at: pd.Timestamp, reason: str) -> Record:
+        """End it for good."""
+        return self._step(name, lambda record: lifecycle.complete(record, at, reason))
+
+    def amend(self, name: str, changes: Mapping[str, Any], at: pd.Timestamp, reason: str) -> Record:
+        """Change fields of the plan: all but the name in a draft, later `end` or a larger ramp."""
+        return self._step(name, lambda record: lifecycle.amend(record, changes, at, reason))
+
+    def conclude(self, name: str, analysis: Found, at: pd.Timestamp) -> Record:
+        """Keep what an analysis at `at` found; what earlier ones found stays in the events."""
+        found = (analysis.conclusion, analysis.sentence)
+        return self._step(name, lambda record: lifecycle.result(record, at, *found))
+
+    def get(self, name: str) -> tuple[ExperimentPlan, Record]:
+        """The plan as it is now, and the record: status, events, results.
+
+        Raises `ValueError` for a record of an earlier release that is no whole plan; what it holds
+        is among the `PredictionLog.experiments()`.
+        """
+        record = self._known(name)
+        return ExperimentPlan.from_dict(record), record
+
+    def names(self) -> tuple[str, ...]:
+        """All names in order."""
+        return tuple(record["name"] for record in self._log.experiments())
+
+    def _known(self, name: str) -> Record:
+        records = {record["name"]: record for record in self._log.experiments()}
+        if name in records:
+            return records[name]
+        near = difflib.get_close_matches(str(name), records, n=1)
+        there = ", ".join(map(repr, records)) or "none yet; draft one"
+        raise UnknownExperiment(
+            f"experiment {name!r} does not exist"
+            + (f"; did you mean {near[0]!r}?" if near else ".")
+            + f" The log has: {there}."
+        )
+
+    def _step(self, name: str, step: Callable[[Record], Record]) -> Record:
+        self._known(name)  # records are never deleted, so it is there in the transaction too
+        return self._log.change_experiment(name, step)
