@@ -137,6 +137,8 @@ ab_effects      effects of each arm and metric from sums, with their intervals
 ab_verdict      guardrails, and what an experiment says in words
 sample_size     how many applications a test needs, what it can see with those it has
 durations       from an effect to applications, months and the wait for outcomes
+ab_limits       where a sound A/B test of lending answers another question than was asked
+ab_draws        experiments on applicants whose truth is known, drawn again and again
 plots           one function per figure: frame in, Axes out
 dashboard       the 3 x 3 picture, from what the stores say
 exercises       checks and hints for the notebooks' exercises

@@ -69,7 +69,9 @@ __all__ = [
     "approved_rows",
     "band_weights",
     "judged_on_selected",
+    "noisy_probabilities",
     "selected_scores",
+    "true_auc",
     "weighted_auc_difference",
 ]
 
@@ -148,7 +150,9 @@ def selected_scores(
         pool = draw_world(world, _POOL, seed=seed_of(seed, place))
         rng = np.random.default_rng([seed, place])
         truth = pool["true_probability"].to_numpy()
-        old = _noisy(true_default_probability(pool).to_numpy(), rng.normal(size=_POOL), _NOISE)
+        old = noisy_probabilities(
+            true_default_probability(pool).to_numpy(), rng.normal(size=_POOL), _NOISE
+        )
         noise = rng.normal(size=_POOL)
         dollars = _dollars(pool["loan_amount"], truth, old, costs)
         for gain in gains:
@@ -232,8 +236,11 @@ def _summary(intervals: list[Interval], truth: float) -> dict[str, float]:
     }
 
 
-def _noisy(truth: FloatArray, noise: FloatArray, size: float) -> FloatArray:
-    """Probabilities whose log-odds are the true ones with noise, drawn in so as not to boast."""
+def noisy_probabilities(truth: FloatArray, noise: FloatArray, size: float) -> FloatArray:
+    """Probabilities whose log-odds are the true ones with noise, drawn in so as not to boast.
+
+    truth: probabilities; noise: as many standard normal draws; size: their weight on log-odds.
+    """
     odds = special.logit(truth)
     shrink = odds.var() / (odds.var() + size**2)
     return special.expit(odds.mean() + shrink * (odds - odds.mean() + size * noise))
@@ -243,20 +250,23 @@ def _better_by(
     gain: float, truth: FloatArray, old: FloatArray, noise: FloatArray, world: str
 ) -> FloatArray:
     """Scores whose true AUC is that of `old` plus `gain`, by the size of their noise."""
-    wanted = _true_auc(old, truth) + gain
-    best = _true_auc(truth, truth)
+    wanted = true_auc(old, truth) + gain
+    best = true_auc(truth, truth)
     if not 0.51 < wanted < best:
         raise ValueError(
             f"gain == {gain!r} asks for an AUC of {wanted:.3f} in the world {world!r}, must lie "
             f"between 0.51 and {best:.3f}, that of the true probabilities. Ask for less."
         )
     size = optimize.brentq(
-        lambda x: _true_auc(_noisy(truth, noise, x), truth) - wanted, 0.0, 100.0, xtol=1e-4
+        lambda x: true_auc(noisy_probabilities(truth, noise, x), truth) - wanted,
+        0.0,
+        100.0,
+        xtol=1e-4,
     )
-    return _noisy(truth, noise, size)
+    return noisy_probabilities(truth, noise, size)
 
 
-def _true_auc(score: FloatArray, truth: FloatArray) -> float:
+def true_auc(score: FloatArray, truth: FloatArray) -> float:
     """The AUC in a population whose probabilities of default are known."""
     defaults = truth[np.argsort(score)]
     repaid = 1 - defaults
