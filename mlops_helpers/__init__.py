@@ -129,13 +129,18 @@ policy_world    three simulated years in which retraining pays, is waste, does h
 policy_loans    the policies on real loans: what can be said without the truth
 policy_scores   what policies earn over the same years, again and again
 experiment_plan  what an experiment has fixed before its first unit
+plan_rules      metrics, guardrails, stop rules; everything that is wrong with a plan
 lifecycle       draft, running, paused, completed: what may change when, and is recorded
+lifecycle_events  the record of an experiment: plan, state, and what has changed it
 experiments     the registry of experiments: each step a transaction of the log
 ab_testing      analysis of an experiment: mismatch, effects, guardrails, verdict
 exposure_sums   the counts and sums that an analysis of an experiment rests on
 ab_effects      effects of each arm and metric from sums, with their intervals
 ab_verdict      guardrails, and what an experiment says in words
 sample_size     how many applications a test needs, what it can see with those it has
+confidence_sequences  limits of a difference that hold at every look together, their price
+peeking         false alarms of who looks again and again, with and without the sequence
+ab_scores       error rates of the analysis, measured where the truth is known
 durations       from an effect to applications, months and the wait for outcomes
 ab_limits       where a sound A/B test of lending answers another question than was asked
 ab_draws        experiments on applicants whose truth is known, drawn again and again

@@ -15,6 +15,17 @@ from typing import Any
 import pandas as pd
 
 from mlops_helpers.experiment_plan import ExperimentPlan, plain
+from mlops_helpers.lifecycle_events import (
+    NOT_THE_PLAN,
+    STATES,
+    Record,
+    StepRefused,
+    as_drafted,
+    as_known,
+    entry,
+    instant,
+    repeated,
+)
 
 __all__ = [
     "STATES",
@@ -32,8 +43,6 @@ __all__ = [
     "start",
 ]
 
-Record = Mapping[str, Any]
-STATES = ("draft", "running", "paused", "completed")
 _FROM = {  # the states in which an event may happen
     "started": ("draft",),
     "ramped": ("running", "paused"),
@@ -51,10 +60,6 @@ _WAY_OUT = {
 }
 _MAY_MOVE = ("end", "ramp")  # after the start; the analysis rests on all the rest
 _EVER = pd.Timestamp.min.ceil("D").tz_localize("UTC")  # before any prediction
-
-
-class StepRefused(ValueError):
-    """The experiment's state, its plan or the order of time forbids the step; all reasons."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,11 @@ def draft(plan: ExperimentPlan, at: pd.Timestamp, *, stored: Record | None = Non
 
     The draft that `stored` began with, at the same time, is no new one: `stored` comes back.
     """
-    when = _instant(at)
+    when = instant(at)
     if stored is None:
-        return plan.to_dict() | {"status": "draft", "events": [_event("drafted", when, "", {})]}
+        return plan.to_dict() | {"status": "draft", "events": [entry("drafted", when, "", {})]}
     stored, given = as_known(stored), plan.to_dict()
-    first = _as_drafted(stored)
+    first = as_drafted(stored)
     drafted = next(iter(stored["events"]), {})
     if drafted.get("event") == "drafted" and drafted["at"] == when and given == first:
         return stored
@@ -108,7 +113,7 @@ def start(record: Record, at: pd.Timestamp, *, available: Iterable[int] | None =
             if version not in there
         ]
     end = record.get("end")
-    if end is not None and pd.Timestamp(_instant(at)) >= pd.Timestamp(end):
+    if end is not None and pd.Timestamp(instant(at)) >= pd.Timestamp(end):
         wrong.append(f"its end is {end}; amend end")
     return _step(record, "started", at, None, status="running", wrong=wrong)
 
@@ -150,7 +155,7 @@ def result(record: Record, analysed: pd.Timestamp, conclusion: str, verdict: str
         if not isinstance(value, str) or not value.strip()
     ]
     changes = {name: [record.get(name), value] for name, value in found.items()}
-    found["analysed"] = _instant(analysed)
+    found["analysed"] = instant(analysed)
     return _step(record, "analysed", analysed, None, changes=changes, fields=found, wrong=wrong)
 
 
@@ -179,29 +184,12 @@ def stages(record: Record) -> tuple[Stage, ...]:
     )
 
 
-def as_known(record: Record) -> Record:
-    """A record with its `status` and `events`; one that an earlier release kept has neither.
-
-    Such an experiment is over: nothing can be said of its states but what it was planned and found
-    to be, so it is told as completed and marked `imported`. Raises `StepRefused` for a state that
-    is none of `STATES`.
-    """
-    if "status" not in record:
-        return {**record, "status": "completed", "imported": True, "events": []}
-    if record["status"] not in STATES:
-        raise StepRefused(
-            f"experiment {record.get('name')!r} is {record['status']!r}, must be one of "
-            f"{', '.join(STATES)}: it was kept by a newer release, or damaged. Update the course."
-        )
-    return record
-
-
 def _changed(
     record: Record, event: str, changes: Mapping[str, Any], at: pd.Timestamp, reason: str
 ) -> Record:
     record = as_known(record)
     given = {str(key): plain(value) for key, value in changes.items()}
-    if _repeated(record, event, at, reason, given):
+    if repeated(record, event, at, reason, given):
         return record
     moved = {key: [record.get(key), new] for key, new in given.items() if record.get(key) != new}
     wrong = [] if moved else [f"{', '.join(given) or 'no field'} is given, and nothing changes"]
@@ -216,7 +204,7 @@ def _changed(
 
 def _no(record: Record, moved: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any, str]]:
     """Each change that is not allowed in the record's state, and why."""
-    known = [key for key in record if key not in _OWN]
+    known = [key for key in record if key not in NOT_THE_PLAN]
     for key, (old, new) in moved.items():
         if key not in known:
             yield key, old, new, f"the plan has no such field, it has {', '.join(known)}"
@@ -226,9 +214,6 @@ def _no(record: Record, moved: Mapping[str, Any]) -> Iterable[tuple[str, Any, An
             yield key, old, new, "fixed at the start, for the analysis rests on it"
         elif record["status"] != "draft" and key == "ramp" and not _larger(new, old):
             yield key, old, new, "a ramp only grows, or treated units would go back to control"
-
-
-_OWN = ("status", "events", "imported", "analysed", "conclusion", "verdict")
 
 
 def _larger(new: object, old: float) -> bool:
@@ -247,9 +232,9 @@ def _step(
     wrong: Iterable[str] = (),
 ) -> Record:
     """The record after an event, or all that stands against it. `reason` None: it needs none."""
-    record, when, changes = as_known(record), _instant(at), dict(changes or {})
+    record, when, changes = as_known(record), instant(at), dict(changes or {})
     new = {key: pair[1] for key, pair in changes.items()}
-    if _repeated(record, event, at, reason, new):
+    if repeated(record, event, at, reason, new):
         return record
     against = []
     if record["status"] not in _FROM[event]:
@@ -262,35 +247,5 @@ def _step(
     if against := [*against, *wrong]:
         name = record.get("name")
         raise StepRefused(f"experiment {name!r} cannot be {event} at {when}: {'; '.join(against)}.")
-    events = [*record["events"], _event(event, when, reason or "", changes)]
+    events = [*record["events"], entry(event, when, reason or "", changes)]
     return {**record, **(fields or {}), "status": status or record["status"], "events": events}
-
-
-def _event(event: str, at: str, reason: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {"at": at, "event": event, "reason": reason, "changes": dict(changes)}
-
-
-def _repeated(
-    record: Record, event: str, at: pd.Timestamp, reason: str | None, new: Mapping[str, Any]
-) -> bool:
-    """Has the same happened already, at the same time?"""
-    same = (event, _instant(at), reason or "", new)
-    return any(
-        (e["event"], e["at"], e["reason"], {k: p[1] for k, p in e["changes"].items()}) == same
-        for e in record["events"]
-    )
-
-
-def _as_drafted(record: Record) -> dict[str, Any]:
-    """The plan with all its changes taken back."""
-    first = {key: value for key, value in record.items() if key not in _OWN}
-    for event in reversed(record["events"]):
-        first |= {key: pair[0] for key, pair in event["changes"].items() if key in first}
-    return first
-
-
-def _instant(at: pd.Timestamp) -> str:
-    """A time as a record has it."""
-    if not isinstance(at, pd.Timestamp) or pd.isna(at) or at.tz is None:
-        raise StepRefused(f"at is {at!r}; must be an instant: pd.Timestamp('2024-01-01', tz='UTC')")
-    return plain(at)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from mlops_helpers import tables
 from mlops_helpers.lifecycle import as_known
-from mlops_helpers.log_rows import checked
+from mlops_helpers.log_rows import checked, searched
 from mlops_helpers.log_store import LogError
 from mlops_helpers.tables import experiments
 
@@ -52,7 +52,7 @@ def records(connection: sa.Connection) -> list[dict[str, Any]]:
 
 
 def _locked(connection: sa.Connection, name: str) -> dict[str, Any] | None:
-    mine = sa.select(experiments.c.record).where(experiments.c.name == name)
+    mine = sa.select(experiments.c.record).where(experiments.c.name == searched("name", name))
     text = connection.scalars(mine.with_for_update()).one_or_none()
     return None if text is None else _read(name, text)
 
