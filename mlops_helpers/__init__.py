@@ -143,6 +143,7 @@ peeking         false alarms of who looks again and again, with and without the 
 ab_scores       error rates of the analysis, measured where the truth is known
 durations       from an effect to applications, months and the wait for outcomes
 ab_limits       where a sound A/B test of lending answers another question than was asked
+ab_instead      when a shadow, a holdout or nothing at all is the better tool than a test
 ab_draws        experiments on applicants whose truth is known, drawn again and again
 plots           one function per figure: frame in, Axes out
 dashboard       the 3 x 3 picture, from what the stores say

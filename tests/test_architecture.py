@@ -19,7 +19,9 @@ LONGEST_MODULE = 300  # lines
 # What a core module imports of ours, directly or through others, belongs to the core as well.
 CORE = (
     "ab_draws",
+    "ab_instead",
     "ab_limits",
+    "ab_scores",
     "ab_testing",
     "alerts",
     "business",
@@ -28,6 +30,7 @@ CORE = (
     "cause_outcomes",
     "cause_scores",
     "causes",
+    "confidence_sequences",
     "contracts",
     "curves",
     "data",
