@@ -17,7 +17,7 @@ from mlops_helpers.worlds import seed_of
 
 __all__ = ["coin_decides", "fairness_limit", "shadow_or_test", "winners_limit"]
 
-_STRICT = 0.6  # added to the log-odds: more are declined
+_CAREFUL, _STRICT = 0.3, 0.2  # added to the log-odds: more are declined
 _NOISE = 0.6
 YOUNG = 26
 """Applicants below this age are the group of `fairness_limit`."""
@@ -32,7 +32,7 @@ def shadow_or_test(*, repeats: int = 200, rows: int = 4000, seed: int) -> pd.Dat
     it declines. Truth: the expected effect of each treatment.
     """
     pool = population("quiet", seed=seed)
-    old = pool.score(seed=seed_of(seed, 1), noise=0.9)
+    old = pool.score(seed=seed_of(seed, 1), noise=0.9, shift=_CAREFUL)
     now = old < COSTS.break_even
     strict = special.expit(special.logit(old) + _STRICT) < COSTS.break_even
     other = pool.score(seed=seed_of(seed, 2), noise=_NOISE) < COSTS.break_even
