@@ -103,13 +103,13 @@ def draft(plan: ExperimentPlan, at: pd.Timestamp, *, stored: Record | None = Non
 
 def start(record: Record, at: pd.Timestamp, *, available: Iterable[int] | None = None) -> Record:
     """Running, with the plan as it is now. `available`: versions that have a model, if known."""
-    wrong = []
-    if available is not None and "versions" in record:
+    record, wrong = as_known(record), []
+    if available is not None and record["status"] == "draft":
         there = sorted({int(version) for version in available})
         wrong = [
             f"arm {arm!r} has no model: version {version} is not in the registry, which has "
             f"{', '.join(map(str, there)) or 'none'}; register it, or amend versions"
-            for arm, version in dict(record["versions"]).items()
+            for arm, version in record["versions"].items()
             if version not in there
         ]
     end = record.get("end")
@@ -169,14 +169,14 @@ def stages(record: Record) -> tuple[Stage, ...]:
     if record.get("imported"):
         began = pd.Timestamp(record["start"]) if record.get("start") else _EVER
         return (Stage(began, split, True),) if split else ()
-    since = [event["at"] for event in record["events"] if event["event"] == "started"]
-    if not since:
+    happened = [event["event"] for event in record["events"]]
+    if "started" not in happened:
         return ()
-    begun = record["events"].index(next(e for e in record["events"] if e["event"] == "started"))
-    moves = [e for e in record["events"][begun:] if "ramp" in e["changes"]]
+    lived = record["events"][happened.index("started") :]
+    moves = [event for event in lived if "ramp" in event["changes"]]
     ramps = [moves[0]["changes"]["ramp"][0] if moves else record["ramp"]]
     ramps += [event["changes"]["ramp"][1] for event in moves]
-    since += [event["at"] for event in moves]
+    since = [event["at"] for event in (lived[0], *moves)]
     experiment = ExperimentPlan.from_dict(record).experiment
     return tuple(
         Stage(pd.Timestamp(at), experiment.at(share).shares, share == 1)
@@ -197,7 +197,10 @@ def _changed(
     if record["status"] in _FROM[event]:
         wrong += [f"{key} {old!r} -> {new!r}: {said}" for key, old, new, said in _no(record, moved)]
         if not wrong:
-            fields = ExperimentPlan.from_dict({**record, **given}).to_dict()
+            try:
+                fields = ExperimentPlan.from_dict({**record, **given}).to_dict()
+            except (TypeError, ValueError) as error:
+                wrong.append(str(error).rstrip("."))
     pairs = {key: [record.get(key), fields.get(key, new)] for key, new in given.items()}
     return _step(record, event, at, reason, changes=pairs, fields=fields, wrong=wrong)
 

@@ -1,14 +1,19 @@
 """The dashboard says what the stores say: each panel's numbers against a query of its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from mlops_helpers import dashboard
+from mlops_helpers import dashboard, lifecycle
+from mlops_helpers.assignment import Experiment
 from mlops_helpers.business import CostModel, profit_curve
 from mlops_helpers.contracts import CATEGORICAL, FEATURES
 from mlops_helpers.dashboard import impact
+from mlops_helpers.experiment_plan import ExperimentPlan
+from mlops_helpers.experiments import Experiments
 from mlops_helpers.predictions import PredictionLog
 
 COSTS = CostModel()
@@ -25,7 +30,9 @@ STATUS = pd.DataFrame(
         "run_id": ["a", "b"],
     }
 )
-PLAN = {"name": "v2-against-v1", "arms": ["control", "treatment"], "split": [0.5, 0.5]}
+PLAN = ExperimentPlan(
+    Experiment("v2-against-v1"), {"control": 1, "treatment": 2}, "v2 earns more", 100, 25.0
+)
 
 
 def utc(day):
@@ -104,6 +111,13 @@ def alert(number, severity, status="open"):
     }
 
 
+def run(log, plan, at):
+    """The life of an experiment that is running."""
+    kept = Experiments(log)
+    kept.draft(plan, at)
+    kept.start(plan.name, at)
+
+
 def fill(log):
     """Everything that phases 3, 4 and 5 leave in the log."""
     advised = predictions(300, start=utc("2023-12-01"), days=62, version=1, seed=1)
@@ -116,12 +130,12 @@ def fill(log):
             days=153,
             version=version,
             seed=version + 3,
-            experiment=PLAN["name"],
+            experiment=PLAN.name,
             variant=variant,
         )
         log.append(arm)
         log.record_outcomes(outcomes(arm[arm["decision"] == "approve"], seed=version + 6))
-    log.save_experiment(PLAN)
+    run(log, PLAN, utc("2024-08-01"))
     metrics = [
         metric("psi", "annual_income", 0.31, severity="critical"),
         metric("psi", "age", 0.004),
@@ -289,10 +303,10 @@ def test_impact_equals_sums_by_hand(log, frames):
 
 def test_a_month_that_waits_for_outcomes_is_left_out(log):
     """Counting only the loans that are already known would flatter: the whole month waits."""
-    rows = log.window(experiment=PLAN["name"])
+    rows = log.window(experiment=PLAN.name)
     december = rows["scored_at"] >= utc("2024-12-01")
     unknown = rows.assign(default=rows["default"].mask(december & (rows.index % 2 == 0)))
-    found = impact.compare(unknown, [PLAN], COSTS)
+    found = impact.compare(unknown, log.experiments(), COSTS)
     assert found["n"].sum() == (~december).sum()
     assert set(found["window"]) == {"Aug–Nov 2024"}
 
@@ -428,15 +442,61 @@ def test_an_experiment_with_one_arm_filled_is_shown_as_it_is(empty):
     """A missing arm is drawn as zero, not left out, and nothing is compared."""
     rows = predictions(
         40, start=utc("2024-08-01"), days=30, version=1, seed=1,
-        experiment=PLAN["name"], variant="control",
+        experiment=PLAN.name, variant="control",
     )  # fmt: skip
     empty.append(rows)
     empty.record_outcomes(outcomes(rows, seed=1))
-    empty.save_experiment(PLAN)
+    run(empty, PLAN, utc("2024-08-01"))
     frames = dashboard.collect(empty, STATUS, COSTS)
     assert frames["traffic"]["n"].tolist() == [40, 0]
     assert frames["impact"]["gain"].isna().all()
     dashboard.draw(frames)
+
+
+def test_an_experiment_that_was_ramped_is_measured_by_each_stage(empty):
+    """Planned counts follow the ramp; what the arms earned is compared from the full split on.
+
+    In its first month the treatment had a tenth of the applications: 10 of 100, then half of 60.
+    """
+    slow = replace(PLAN, experiment=PLAN.experiment.at(0.2))
+    run(empty, slow, utc("2024-08-01"))
+    Experiments(empty).ramp(PLAN.name, 1.0, utc("2024-09-01"), "no guardrail moved")
+    parts = ((90, "control", "08"), (10, "treatment", "08"), (30, "control", "09"))
+    for number, (n, arm, month) in enumerate((*parts, (30, "treatment", "09"))):
+        rows = predictions(
+            n, start=utc(f"2024-{month}-01"), days=30, version=1, seed=number,
+            experiment=PLAN.name, variant=arm,
+        )  # fmt: skip
+        rows["prediction_id"] = f"{number} " + rows["prediction_id"]
+        empty.append(rows)
+        empty.record_outcomes(outcomes(rows, seed=number))
+    frames = dashboard.collect(empty, STATUS, COSTS)
+    assert frames["traffic"]["n"].tolist() == [120, 40]
+    assert frames["traffic"]["planned"].tolist() == pytest.approx([120, 40])
+    assert frames["impact"]["n"].tolist() == [30, 30]
+    assert frames["impact"]["name"].tolist() == ["v1 control", "v2 treatment"]
+    records = [lifecycle.draft(slow, utc("2024-08-01"))]
+    assert impact.compare(empty.window(), records, COSTS).empty
+
+
+def test_what_earlier_releases_kept_of_experiments_is_shown(empty):
+    """A record without status is an experiment at its split; one without arms is left out."""
+    rows = pd.concat(
+        predictions(
+            50, start=utc("2024-08-01"), days=30, version=version, seed=version,
+            experiment="old", variant=arm,
+        )
+        for version, arm in ((1, "control"), (2, "treatment"))
+    )  # fmt: skip
+    empty.append(rows)
+    empty.record_outcomes(outcomes(rows, seed=1))
+    plan = {"arms": ["control", "treatment"], "split": [0.5, 0.5], "versions": [1, 2]}
+    empty.change_experiment("old", lambda _: {"name": "old", **plan})
+    empty.change_experiment("bare", lambda _: {"name": "bare"})
+    frames = dashboard.collect(empty, STATUS, COSTS)
+    assert frames["traffic"]["planned"].tolist() == [50, 50]
+    assert frames["impact"]["name"].tolist() == ["v1 control", "v2 treatment"]
+    assert frames["impact"]["gain"].notna().tolist() == [False, True]
 
 
 def test_a_frame_that_no_panel_shows_is_refused(frames):

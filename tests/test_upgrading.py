@@ -80,7 +80,8 @@ def test_an_older_store_is_upgraded_and_keeps_its_rows(store_url, version):
         assert log.metrics()["value"].tolist() == [0.3]
         assert log.alerts()["owner"].tolist() == [{1: "", 2: "Ada"}[version]]
         assert len(log.deliveries()) == {1: 0, 2: 1}[version]
-        assert log.experiments() == [{"name": "first"}]
+        (first,) = log.experiments()
+        assert (first["name"], first["status"], first["imported"]) == ("first", "completed", True)
         assert log.append(two_months()) == 200
         assert log.steps().empty
         log.save_step({"key": "k", "stage": "watch", "status": "done", "started_at": FEBRUARY})

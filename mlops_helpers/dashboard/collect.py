@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from mlops_helpers.business import CostModel
 from mlops_helpers.dashboard import impact
 from mlops_helpers.dashboard.impact import months
+from mlops_helpers.lifecycle import stages
 
 BINS = 20
 
@@ -37,7 +39,7 @@ class Log(Protocol):
         """The stored rows of one metric."""
 
     def experiments(self) -> list[dict[str, Any]]:
-        """The stored plans of the experiments."""
+        """The stored records of the experiments."""
 
     def window(self, *, shadow: bool = True) -> pd.DataFrame:
         """Predictions with their outcomes where known, if asked without those in the shadow."""
@@ -51,7 +53,7 @@ def collect(
     `registry_status` is what `Registry.status()` returned; `cost_model` turns outcomes into
     dollars and is the only assumption here.
     """
-    plans = log.experiments()
+    plans = [kept for kept in log.experiments() if {"arms", "split"} <= kept.keys()]
     rows = log.window(shadow=False)
     alerts = log.alerts()
     drift = _drift(log.metrics("psi"))
@@ -117,22 +119,34 @@ def _alerts(alerts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _traffic(rows: pd.DataFrame, plans: list[dict[str, Any]]) -> pd.DataFrame:
-    """`experiment, variant, n, planned` of the latest experiment; both are counts."""
+    """`experiment, variant, n, planned` of the latest experiment; both are counts.
+
+    Planned by the shares of each stage of its ramp, for the applications scored in it.
+    """
     columns = ["experiment", "variant", "n", "planned"]
     if not plans:
         return pd.DataFrame(columns=columns)
     plan = latest(plans, rows)
-    seen = rows.loc[rows["experiment"] == plan["name"], "variant"].value_counts()
-    counts = [int(seen.get(arm, 0)) for arm in plan["arms"]]
+    mine = rows[(rows["experiment"] == plan["name"]) & rows["variant"].isin(plan["arms"])]
+    counts = mine["variant"].value_counts().reindex(plan["arms"], fill_value=0).tolist()
     frame = pd.DataFrame(
         {
             "experiment": plan["name"],
             "variant": plan["arms"],
             "n": counts,
-            "planned": [share * sum(counts) for share in plan["split"]],
+            "planned": _planned(mine["scored_at"], plan),
         }
     )
     return frame if sum(counts) else frame.head(0)
+
+
+def _planned(scored_at: pd.Series, plan: dict[str, Any]) -> list[float]:
+    """How many of these applications each arm was to have; before its start, as at the start."""
+    lived = stages(plan)
+    since = pd.DatetimeIndex([stage.since for stage in lived], tz="UTC")
+    shares = np.array([stage.shares for stage in lived] or [plan["split"]])
+    of_each = since.searchsorted(scored_at, side="right").clip(1) - 1
+    return shares[of_each].sum(axis=0).tolist()
 
 
 def latest(plans: list[dict[str, Any]], rows: pd.DataFrame) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import stats
 
 from mlops_helpers.business import CostModel, Interval, profit_interval
+from mlops_helpers.lifecycle import stages
 from mlops_helpers.plots.base import said
 
 COLUMNS = [
@@ -34,9 +35,9 @@ COLUMNS = [
 def compare(rows: pd.DataFrame, plans: list[dict[str, Any]], costs: CostModel) -> pd.DataFrame:
     """One row a policy: profit per application with 95 % interval, and the gain over a baseline.
 
-    `rows` are predictions with outcomes where known (`PredictionLog.window()`), `plans` the stored
-    experiments. Columns: `COLUMNS`; `against` is the baseline's name, missing for the baselines
-    themselves. Only months are counted whose approved loans all have their outcome.
+    `rows` are predictions with outcomes where known (`PredictionLog.window()`), `plans` the records
+    of the experiments. Columns: `COLUMNS`; `against` is the baseline's name, missing for the
+    baselines themselves. Only months are counted whose approved loans all have their outcome.
     """
     found: list[dict[str, Any]] = []
     advised = rows[rows["experiment"].isna()]
@@ -86,21 +87,32 @@ def _advised(rows: pd.DataFrame, version: str, costs: CostModel) -> list[dict[st
 
 
 def _experiment(rows: pd.DataFrame, plan: dict[str, Any], costs: CostModel) -> list[dict[str, Any]]:
-    """Each arm on its own applications; the others against the first."""
-    known = _complete_months(rows)
+    """Each arm on its own applications, from the full split on; the others against the first."""
+    known = _complete_months(_at_full_split(rows, plan))
+    versions = plan.get("versions")
     control, found, before = plan["arms"][0], [], None
     for arm in plan["arms"]:
         part = known[known["variant"] == arm]
         if len(part) < 2:
             continue
         profit = costs.profit(part["loan_amount"], part["default"], part["decision"] == "approve")
-        name = f"v{part['model_version'].iloc[0]} {arm}"
+        seen = part["model_version"].iloc[0]  # all that an earlier release's record lets us say
+        name = f"v{versions[arm] if isinstance(versions, dict) else seen} {arm}"
         row = (name, _window(part), profit_interval(profit))
         found.append(
             _row(*row, before[0], _difference(before[1], profit)) if before else _row(*row)
         )
         before = (name, profit) if arm == control else before
     return found
+
+
+def _at_full_split(rows: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
+    """The rows after the ramp: before, a month with few treated would weigh the arms apart."""
+    lived = stages(plan)
+    full = [stage.since for stage in lived if stage.full]
+    if not full:
+        return rows.head(0)
+    return rows if lived[0].full else rows[rows["scored_at"] >= full[0]]
 
 
 def _complete_months(rows: pd.DataFrame) -> pd.DataFrame:
