@@ -18,12 +18,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 from mlops_helpers.business import Interval
-from mlops_helpers.two_samples import wilson
+from mlops_helpers.two_samples import wilson_of_counts
 
 __all__ = [
     "MIN_PER_CLASS",
@@ -32,6 +31,7 @@ __all__ = [
     "auc_drop",
     "auc_interval",
     "auc_moments",
+    "interval_of_moments",
 ]
 
 MIN_PER_CLASS = 20
@@ -48,7 +48,21 @@ def auc_interval(outcome: ArrayLike, score: ArrayLike, *, confidence: float = 0.
     Birnbaum and O. M. Klose 1957, Annals of Mathematical Statistics 28, 933-945).
     """
     auc, covariance = _aucs(outcome, score)
-    found = _normal(float(auc[0]), float(covariance[0, 0]), np.size(outcome), confidence)
+    positives = int(np.sum(np.asarray(outcome) == 1))
+    return interval_of_moments(
+        float(auc[0]),
+        float(covariance[0, 0]),
+        positives=positives,
+        negatives=np.size(outcome) - positives,
+        confidence=confidence,
+    )
+
+
+def interval_of_moments(
+    auc: float, variance: float, *, positives: int, negatives: int, confidence: float = 0.95
+) -> Interval:
+    """The interval of :func:`auc_interval` from the figures of :func:`auc_moments`."""
+    found = _normal(auc, variance, positives + negatives, confidence)
     if not found.known:
         return found
     if 0 < found.value < 1:
@@ -56,9 +70,8 @@ def auc_interval(outcome: ArrayLike, score: ArrayLike, *, confidence: float = 0.
         reach = (found.high - found.value) / scale
         low, high = special.expit(special.logit(found.value) + np.array([-reach, reach]))
         return Interval(found.value, float(low), float(high), found.n)
-    positive = int(np.sum(np.asarray(outcome) == 1))
-    rarer = min(positive, found.n - positive)
-    rate = wilson(pd.Series(np.full(rarer, found.value)), 1 - confidence)
+    rarer = min(positives, negatives)
+    rate = wilson_of_counts(found.value * rarer, rarer, 1 - confidence)
     return Interval(found.value, rate.low, rate.high, found.n)
 
 

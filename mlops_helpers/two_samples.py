@@ -3,9 +3,9 @@
 Sources: B. L. Welch (1947), Biometrika 34, 28-35, with the degrees of freedom of F. E.
 Satterthwaite (1946), Biometrics Bulletin 2, 110-114, eq. 17 (means, unequal variances); E. C.
 Fieller (1954), JRSS B 16, 175-185 (ratio of means); R. G. Newcombe (1998), Statistics in Medicine
-17, 873-890, method 10 (difference of rates); S. D. Walter (1975), Biometrika 62, 371-374
-(log of the ratio of rates, half an event added to each); E. B. Wilson (1927), JASA 22, 209-212 (one rate). Rates are computed by
-statsmodels, p-values of means by SciPy.
+17, 873-890, method 10 (difference of rates); S. D. Walter (1975), Biometrika 62, 371-374 (ratio of
+rates, half an event added to each arm); E. B. Wilson (1927), JASA 22, 209-212 (one rate). Rates are
+computed by statsmodels, p-values of means by SciPy.
 """
 
 from __future__ import annotations
@@ -126,15 +126,21 @@ def newcombe_of_counts(
 
 
 def rate_ratio(control: tuple[float, int], treatment: tuple[float, int], alpha: float) -> Interval:
-    """By what share the treatment's rate is above the control's; unknown if the control's is 0."""
+    """By what share the treatment's rate is above the control's.
+
+    Unknown if the control's is 0; no limits if all values are yes.
+    """
     (yes_a, n_a), (yes_b, n_b) = control, treatment
     if not n_a or not n_b or not yes_a:
         return UNKNOWN
+    ratio = float(yes_b / n_b) / float(yes_a / n_a)
+    if yes_a + yes_b == n_a + n_b:
+        return Interval(ratio - 1, _NAN, _NAN, n_a + n_b)
     low, high = confint_proportions_2indep(
         yes_b, n_b, yes_a, n_a, method="log-adjusted", compare="ratio", alpha=alpha
     )
-    ratio = float(yes_b / n_b) / float(yes_a / n_a)
-    return Interval(ratio - 1, float(low) - 1, float(high) - 1, n_a + n_b)
+    low = min(float(low), ratio)  # without an event in the treatment the half lifts it above 0
+    return Interval(ratio - 1, low - 1, float(high) - 1, n_a + n_b)
 
 
 def rates_p_value(control: tuple[float, int], treatment: tuple[float, int]) -> float:
