@@ -128,11 +128,15 @@ policy_models   the models that policies could train, each fitted once for all
 policy_world    three simulated years in which retraining pays, is waste, does harm
 policy_loans    the policies on real loans: what can be said without the truth
 policy_scores   what policies earn over the same years, again and again
+assignment      sticky arms by a keyed hash, a ramp that only adds, a holdout
+enrolment       who is in which arm at a moment: stages, pauses, holdout
 experiment_plan  what an experiment has fixed before its first unit
 plan_rules      metrics, guardrails, stop rules; everything that is wrong with a plan
 lifecycle       draft, running, paused, completed: what may change when, and is recorded
 lifecycle_events  the record of an experiment: plan, state, and what has changed it
 experiments     the registry of experiments: each step a transaction of the log
+routing         serves an experiment: each application by its arm; control if that fails
+exposure_buffer  what was answered waits for the log, bounded, and is stored once
 ab_testing      analysis of an experiment: mismatch, effects, guardrails, verdict
 exposure_sums   the counts and sums that an analysis of an experiment rests on
 ab_effects      effects of each arm and metric from sums, with their intervals

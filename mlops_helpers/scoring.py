@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from mlops_helpers.contracts import FEATURES
 from mlops_helpers.threads import one_thread
 
-__all__ = ["PREDICTION_COLUMNS", "Classifier", "prediction_id", "score"]
+__all__ = ["PREDICTION_COLUMNS", "Classifier", "prediction_id", "score", "utc_times"]
 
 PREDICTION_COLUMNS = (
     "prediction_id",
@@ -84,6 +84,7 @@ def score(
     frame = applications.reset_index(drop=True)
     probability = _probabilities(model, frame)
     ids = [prediction_id(a, model_version, experiment) for a in frame["application_id"]]
+    when = frame["applied_at"] if scored_at is None else scored_at
     latency = np.asarray(np.nan if latency_ms is None else latency_ms, dtype=np.float64)
     if latency.ndim:
         _one_each("latency_ms", len(latency), len(frame))
@@ -92,7 +93,7 @@ def score(
             "prediction_id": pd.Series(ids, dtype="str"),
             "application_id": frame["application_id"].astype("str"),
             "model_version": int(model_version),
-            "scored_at": _utc(frame["applied_at"] if scored_at is None else scored_at, len(frame)),
+            "scored_at": utc_times(when, len(frame)),
             "probability": probability,
             "decision": pd.Series(
                 np.where(probability < cutoff, "approve", "decline"), dtype="str"
@@ -132,7 +133,8 @@ def _one_each(name: str, given: int, n: int) -> None:
         raise ValueError(f"{name} has {given} values for {n} applications; give one for each")
 
 
-def _utc(times: pd.Timestamp | pd.Series, n: int) -> pd.Series:
+def utc_times(times: pd.Timestamp | pd.Series, n: int) -> pd.Series:
+    """One time for each of `n` rows, in UTC and microseconds; raises as `score` does."""
     if isinstance(times, pd.Series):
         series = times.reset_index(drop=True)
         _one_each("scored_at", len(series), n)

@@ -36,6 +36,7 @@ CORE = (
     "data",
     "default_times",
     "drift",
+    "enrolment",
     "two_sample_classifier",
     "expectations",
     "experiment_plan",
