@@ -30,7 +30,9 @@ __all__ = [
     "STRANGE",
     "ExposureSums",
     "as_cells",
+    "checked_instant",
     "from_rows",
+    "refuse_unusable",
 ]
 
 NEEDED = ("application_id", "variant", "scored_at", "decision", "loan_amount", "default")
@@ -125,6 +127,24 @@ def from_rows(
     )
 
 
+def in_full_split(sums: ExposureSums) -> NDArray[np.bool_]:
+    """Which cells hold units of a stage at the planned split."""
+    full = np.array([stage.full for stage in sums.stages] or [True], dtype=bool)
+    return full[sums.cells["stage"].to_numpy(dtype=int)]
+
+
+def without_outcome(sums: ExposureSums) -> NDArray[np.bool_]:
+    """Which cells hold approved loans whose outcome is not known."""
+    taken = (sums.cells["decision"] == "approve").to_numpy(dtype=bool)
+    return taken & np.isnan(sums.cells["default"].to_numpy(dtype=float))
+
+
+def analysed(sums: ExposureSums) -> NDArray[np.bool_]:
+    """Which cells are compared: complete, of the full split, outcome known."""
+    complete = sums.cells["complete"].to_numpy(dtype=bool)
+    return complete & in_full_split(sums) & ~without_outcome(sums)
+
+
 def as_cells(cells: pd.DataFrame) -> pd.DataFrame:
     """Cells with their columns, types and order: by `CELL_KEYS`, unknown outcomes last."""
     kinds = {
@@ -141,13 +161,27 @@ def as_cells(cells: pd.DataFrame) -> pd.DataFrame:
     return ordered.sort_values(list(CELL_KEYS), ignore_index=True)
 
 
-def _checked(exposures: pd.DataFrame, plan: ExperimentPlan, as_of: pd.Timestamp) -> pd.DataFrame:
-    """The columns that are used; everything wrong with them in one message."""
+def checked_instant(as_of: pd.Timestamp) -> None:
+    """Raise `ValueError` for what is no instant."""
     if as_of is pd.NaT or as_of.tzinfo is None:
         raise ValueError(
             f"as_of is {as_of}, must be an instant with a time zone. Give it in UTC, e.g. "
             "pd.Timestamp('2025-01-01', tz='UTC')."
         )
+
+
+def refuse_unusable(found: dict[str, int]) -> None:
+    """Raise `ValueError` naming what rows of an arm have or lack, and how many they are."""
+    if wrong := [f"{n:,} {told}" for told, n in found.items() if n]:
+        raise ValueError(
+            f"exposures that cannot be analysed: {'; '.join(wrong)}. Mend the log, or leave such "
+            "rows out of every arm and say so."
+        )
+
+
+def _checked(exposures: pd.DataFrame, plan: ExperimentPlan, as_of: pd.Timestamp) -> pd.DataFrame:
+    """The columns that are used; everything wrong with them in one message."""
+    checked_instant(as_of)
     covariate = [plan.covariate] if plan.covariate is not None else []
     if missing := [name for name in (*NEEDED, *covariate) if name not in exposures.columns]:
         raise ValueError(
@@ -158,15 +192,11 @@ def _checked(exposures: pd.DataFrame, plan: ExperimentPlan, as_of: pd.Timestamp)
         if not isinstance(exposures[name].dtype, pd.DatetimeTZDtype):
             raise ValueError(f"{name} has no time zone. Localise it, e.g. .dt.tz_localize('UTC').")
     known = exposures[exposures["variant"].isin(plan.experiment.arms)]
-    if wrong := _wrong(known, covariate):
-        raise ValueError(
-            f"exposures that cannot be analysed: {'; '.join(wrong)}. Mend the log, or leave such "
-            "rows out of every arm and say so."
-        )
+    refuse_unusable(_wrong(known, covariate))
     return exposures
 
 
-def _wrong(rows: pd.DataFrame, covariate: list[str]) -> list[str]:
+def _wrong(rows: pd.DataFrame, covariate: list[str]) -> dict[str, int]:
     approved = rows["decision"] == "approve"
     default = rows["default"].to_numpy(dtype=float, na_value=np.nan)
     found = {
@@ -185,7 +215,7 @@ def _wrong(rows: pd.DataFrame, covariate: list[str]) -> list[str]:
             for name in ("loan_amount", *covariate, *rows.columns.intersection(["probability"]))
         },
     }
-    return [f"{int(bad.sum()):,} {told}" for told, bad in found.items() if bad.any()]
+    return {told: int(bad.sum()) for told, bad in found.items()}
 
 
 def _one_arm_each(rows: pd.DataFrame, arms: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str, int]]:
