@@ -90,7 +90,7 @@ def _check_question(plan: ExperimentPlan) -> list[str]:
     elif covariate in _NOT_BEFORE:
         wrong.append(
             f"covariate is {covariate!r}, which the arm itself decides: adjusting for it would "
-            "take the effect away; name a column known before, such as credit_score"
+            "take the effect away, so name a column known before, such as credit_score"
         )
     return wrong
 
@@ -117,7 +117,7 @@ def _check_guardrails(plan: ExperimentPlan) -> list[str]:
         if rail.metric not in METRICS:
             wrong.append(f"guardrail {rail.metric!r} must be one of {_told(METRICS)}")
         elif rail.metric in seen:
-            wrong.append(f"guardrail {rail.metric!r} has a role already; name each metric once")
+            wrong.append(f"guardrail {rail.metric!r} has a role already, name each metric once")
         seen.append(rail.metric)
         most = 1.0 if rail.metric in METRICS and METRICS[rail.metric].unit != "$" else math.inf
         if not _number(rail.tolerance) or not 0 < rail.tolerance < most:
@@ -149,7 +149,9 @@ def _check_holdout(plan: ExperimentPlan) -> list[str]:
     if not isinstance(plan.holdout, Holdout):
         return [f"holdout is {plan.holdout!r}, must be an assignment.Holdout, or None"]
     if plan.holdout.name == getattr(plan.experiment, "name", None):
-        return [f"holdout is named {plan.holdout.name!r} as the experiment is; they share no name"]
+        return [
+            f"holdout is named {plan.holdout.name!r} as the experiment is, give it another name"
+        ]
     return []
 
 

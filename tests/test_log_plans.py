@@ -1,17 +1,17 @@
-"""The plan of an experiment is written once; its results join it."""
+"""Experiments in the log: one record a name, changed by one step at a time."""
 
-import datetime
+import contextlib
+import sqlite3
 import threading
 import time
 
-import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 
 from mlops_helpers import log_store, tables
+from mlops_helpers.log_store import LogError
 from mlops_helpers.predictions import PredictionLog
-from tests.logged import FEBRUARY, JANUARY
 from tests.servers import empty_schema
 
 
@@ -22,115 +22,107 @@ def log(store_url):
         yield log
 
 
-def test_experiments_are_kept_under_their_name(log):
-    """A record is kept under its name, JSON and times; without a name it is refused."""
-    log.save_experiment({"name": "second", "arms": [{"arm": "control"}]})
-    log.save_experiment({"name": "first", "n": np.int64(3), "began": JANUARY})
-    assert log.experiments() == [
-        {"name": "first", "n": 3, "began": JANUARY.isoformat()},
-        {"name": "second", "arms": [{"arm": "control"}]},
-    ]
-    with pytest.raises(ValueError, match="'name'"):
-        log.save_experiment({"n": 1})
-    with pytest.raises(TypeError, match="cannot be kept as JSON"):
-        log.save_experiment({"name": "odd", "what": object()})
+def keep(record):
+    """A step that keeps this, whatever was there."""
+    return lambda _: record
 
 
-def test_the_plan_of_an_experiment_cannot_be_changed(log):
-    """Another value or one more field is refused by name, and what is stored stays as it was."""
-    plan = {"name": "first", "split": (0.5, 0.5), "smallest": 100.0, "began": JANUARY}
-    log.save_experiment(plan)
-    before = log.experiments()
-    with pytest.raises(ValueError, match=r"smallest is 100\.0, not 20\.0.*name of its own"):
-        log.save_experiment({**plan, "smallest": 20.0, "verdict": "deploy"})
-    with pytest.raises(ValueError, match=r"began is .*; metric == 'defaults' was not planned"):
-        log.save_experiment({"name": "first", "began": FEBRUARY, "metric": "defaults"})
-    assert log.experiments() == before
+def test_a_record_is_kept_under_its_name(log):
+    """A step gets None for a new name, what was kept for one that is there; records by name."""
+    seen = []
+
+    def step(record):
+        seen.append(record)
+        return {"name": "first", "status": "draft", "n": len(seen)}
+
+    for n in (1, 2):
+        assert log.change_experiment("first", step)["n"] == n
+    assert seen == [None, {"name": "first", "status": "draft", "n": 1}]
+    log.change_experiment("a second", keep({"name": "a second", "status": "draft"}))
+    assert [record["name"] for record in log.experiments()] == ["a second", "first"]
 
 
-def test_results_join_the_plan_and_a_run_may_be_repeated(log):
-    """The same plan again changes nothing; a verdict is added, and replaced by a later one."""
-    plan = {"name": "first", "split": (0.5, 0.5), "began": JANUARY}
-    stored = {"name": "first", "split": [0.5, 0.5], "began": JANUARY.isoformat()}
-    for _ in range(2):
-        log.save_experiment(plan)
-    assert log.experiments() == [stored]
-    log.save_experiment({"name": "first", "conclusion": "undecided", "analysed": FEBRUARY})
-    decided = {**stored, "conclusion": "undecided", "analysed": FEBRUARY.isoformat()}
-    assert log.experiments() == [decided]
-    log.save_experiment(plan)
-    assert log.experiments() == [decided]
-    log.save_experiment({**plan, "conclusion": "deploy"})
-    assert log.experiments() == [{**decided, "conclusion": "deploy"}]
+def test_a_step_that_is_refused_keeps_nothing(log):
+    """What it raises comes out, and the record is as it was."""
+    log.change_experiment("first", keep({"name": "first", "status": "draft"}))
+
+    def refuse(_):
+        raise ZeroDivisionError
+
+    for name in ("first", "second"):
+        with pytest.raises(ZeroDivisionError):
+            log.change_experiment(name, refuse)
+    assert log.experiments() == [{"name": "first", "status": "draft"}]
 
 
-def test_a_plan_stays_as_it_was_written(log):
-    """1000.0 is 1000 and no change, and does not take its place."""
-    log.save_experiment({"name": "first", "n": 1000})
-    log.save_experiment({"name": "first", "n": 1000.0, "verdict": "deploy"})
-    assert str(log.experiments()) == "[{'n': 1000, 'name': 'first', 'verdict': 'deploy'}]"
+def test_a_record_that_stays_as_it_is_is_not_written(log, monkeypatch):
+    """A step that was taken before costs no write."""
+    log.change_experiment("first", keep({"name": "first", "status": "draft"}))
+    monkeypatch.setattr(tables, "upsert", None)
+    log.change_experiment("first", lambda stored: stored)
+    with pytest.raises(TypeError):
+        log.change_experiment("first", lambda stored: stored | {"n": 1})
 
 
-def test_the_same_instant_is_the_same_plan(log):
-    """In another zone, and as Python's own time: kept in UTC, and no change of the plan."""
-    log.save_experiment({"name": "first", "looks": [JANUARY, FEBRUARY]})
-    zoned = [when.tz_convert("Europe/Berlin") for when in (JANUARY, FEBRUARY)]
-    log.save_experiment({"name": "first", "looks": zoned})
-    log.save_experiment({"name": "first", "looks": [when.to_pydatetime() for when in zoned]})
-    assert log.experiments() == [
-        {"name": "first", "looks": [JANUARY.isoformat(), FEBRUARY.isoformat()]}
-    ]
-
-
-@pytest.mark.parametrize(
-    "when", [pd.Timestamp("2024-01-01"), datetime.datetime(2024, 1, 1), pd.NaT]
-)
-def test_a_time_without_a_zone_is_no_plan(log, when):
-    """Refused by the field's name, wherever in it the time is; nothing is stored."""
-    with pytest.raises(ValueError, match=r"record\['looks'\]: .* has no time zone"):
-        log.save_experiment({"name": "first", "looks": {"last": [JANUARY, when]}})
+def test_what_json_has_no_word_for_is_refused(log):
+    """A record is values of JSON; nothing is guessed at, nothing stored."""
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        log.change_experiment("first", keep({"name": "first", "at": pd.Timestamp("2024-01-01")}))
     assert log.experiments() == []
 
 
-def test_a_number_that_is_none_is_the_same_when_it_is_repeated(log):
-    """NaN differs from itself; what is written down does not."""
-    for _ in range(2):
-        log.save_experiment({"name": "first", "arms": [{"lift": np.nan}]})
-    with pytest.raises(ValueError, match="arms is "):
-        log.save_experiment({"name": "first", "arms": [{"lift": 0.0}]})
-
-
-@pytest.mark.parametrize("name", ["a\0b", "é" * 501, "a\ud800"])
+@pytest.mark.parametrize("name", ["a\0b", "é" * 501, "a\ud800", 3])
 def test_a_name_that_a_database_cannot_hold_is_refused(log, name):
     """On every database in the same words, which do not repeat a page of them."""
-    with pytest.raises(ValueError, match="experiments: name == ") as caught:
-        log.save_experiment({"name": name, "n": 3})
+    with pytest.raises(ValueError, match="name == ") as caught:
+        log.change_experiment(name, keep({"name": name, "status": "draft"}))
     assert len(str(caught.value)) < 300
-    log.save_experiment({"name": "é" * 500, "n": 3})
+    assert log.experiments() == []
 
 
-def test_two_results_at_once_are_both_kept(postgres_url, monkeypatch):
-    """The second comes when the first has read and not yet written: it waits, and adds its own."""
+@pytest.mark.parametrize("text", ['{"name": "fi', "[]", "null", ""])
+def test_a_record_that_was_damaged_is_told(tmp_path, text):
+    """Which experiment, what is there, what to do; in a step as well, which keeps nothing."""
+    path = tmp_path / "log.db"
+    with PredictionLog(f"sqlite:///{path}") as log:
+        log.change_experiment("first", keep({"name": "first", "status": "draft"}))
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE experiments SET record = ?", (text,))
+            connection.commit()
+        for ask in (log.experiments, lambda: log.change_experiment("first", keep({}))):
+            with pytest.raises(LogError, match="the experiment 'first' is damaged in the log"):
+                ask()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT record FROM experiments").fetchall() == [(text,)]
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_the_second_of_two_steps_sees_what_the_first_has_made(postgres_url, monkeypatch, new):
+    """It comes when the first has read and not yet written: it waits, whether a row was there."""
     empty_schema(postgres_url)
-    upsert = tables.upsert
+    write = "insert_new" if new else "upsert"
+    plain = getattr(tables, write)
+
+    def add(letter):
+        return lambda stored: {"status": "draft", "told": (stored or {"told": ""})["told"] + letter}
+
     with PredictionLog(postgres_url) as log:
-        log.save_experiment({"name": "first", "n": 3})
-        verdict = {"name": "first", "verdict": "deploy"}
-        second = threading.Thread(target=log.save_experiment, args=(verdict,))
+        if not new:
+            log.change_experiment("first", add("-"))
+        second = threading.Thread(target=log.change_experiment, args=("first", add("b")))
 
         def held(connection, table, rows):
-            monkeypatch.setattr(tables, "upsert", upsert)
+            monkeypatch.setattr(tables, write, plain)
+            done = plain(connection, table, rows)
             second.start()
             while second.is_alive() and not somebody_waits(log):
                 time.sleep(0.01)
-            return upsert(connection, table, rows)
+            return done
 
-        monkeypatch.setattr(tables, "upsert", held)
-        log.save_experiment({"name": "first", "conclusion": "better"})
+        monkeypatch.setattr(tables, write, held)
+        log.change_experiment("first", add("a"))
         second.join()
-        assert log.experiments() == [
-            {"name": "first", "n": 3, "conclusion": "better", "verdict": "deploy"}
-        ]
+        assert [record["told"] for record in log.experiments()] == ["ab" if new else "-ab"]
 
 
 def somebody_waits(log: PredictionLog) -> bool:

@@ -1,9 +1,11 @@
 """Stages of a scheduled run: each there once, as it last was, or refused in words."""
 
 import contextlib
+import datetime
 import math
 import sqlite3
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -43,6 +45,15 @@ def test_a_stage_comes_back_as_it_was_saved(log):
     }
 
 
+def test_an_instant_is_kept_in_utc(log):
+    """In whatever zone it was given, of pandas or of Python; NumPy's numbers as numbers."""
+    berlin = JUNE.tz_convert("Europe/Berlin")
+    found = {"looks": [JUNE, berlin, berlin.to_pydatetime()], "n": np.int64(3)}
+    log.save_step(STEP | {"result": found | {"wait": pd.Timedelta(days=2)}})
+    kept = {"looks": ["2024-06-01T00:00:00+00:00"] * 3, "n": 3, "wait": "P2DT0H0M0S"}
+    assert log.steps()["result"].tolist() == [kept]
+
+
 def test_the_same_stage_again_replaces_what_was_known(log):
     """One row a stage of a run, its latest state; the same stage of another run is another."""
     log.save_step(STEP)
@@ -77,6 +88,8 @@ def test_stages_come_in_order_of_time(log):
         ({"colour": "red"}, r"unknown columns \['colour'\]"),
         ({"result": [1]}, r"step\['result'\] == \[1\]; must be values by name"),
         ({"result": {"at": pd.Timestamp("2024-06-01")}}, "'at'.*has no time zone"),
+        ({"result": {"looks": {"last": [JUNE, pd.NaT]}}}, r"result\['looks'\]: NaT has no time"),
+        ({"result": {"at": datetime.datetime(2024, 6, 1)}}, "'at'.*has no time zone"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_and_nothing_changes(log, change, said):
