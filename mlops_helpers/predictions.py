@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from mlops_helpers import (
     log_alerts,
     log_deliveries,
+    log_experiments,
     log_health,
     log_plans,
     log_steps,
@@ -32,6 +33,11 @@ from mlops_helpers.log_outcomes import OutcomeReceipt, checked_outcomes, record
 from mlops_helpers.log_reading import chunks, window_query, with_labels
 from mlops_helpers.log_rows import checked, required, searched
 from mlops_helpers.tables import metrics, predictions
+
+if TYPE_CHECKING:
+    from mlops_helpers.experiment_plan import ExperimentPlan
+    from mlops_helpers.exposure_sums import ExposureSums
+    from mlops_helpers.lifecycle import Stage
 
 __all__ = ["METRIC_COLUMNS", "OutcomeReceipt", "PredictionLog"]
 
@@ -210,6 +216,19 @@ class PredictionLog:
     def experiments(self) -> list[dict[str, Any]]:
         """The records of all experiments by name, with their `status`; times are ISO text."""
         return self._ask(log_plans.records)
+
+    def exposure_sums(
+        self,
+        plan: ExperimentPlan,
+        *,
+        as_of: pd.Timestamp,
+        stages: Sequence[Stage] | None = None,
+    ) -> ExposureSums:
+        """What `exposure_sums.from_rows` makes of the experiment's rows, summed by the database.
+
+        Raises `ValueError` for an experiment of which the log has neither a record nor a row.
+        """
+        return self._ask(partial(log_experiments.read, plan=plan, as_of=as_of, stages=stages))
 
     def save_step(self, step: Mapping[str, Any]) -> None:
         """Keep how a stage of a scheduled run stands, under `step["key"]` and `step["stage"]`.

@@ -18,11 +18,13 @@ __all__ = [
     "SHADOW",
     "STEP_STATES",
     "alerts",
+    "by_code_point",
     "deliveries",
     "experiments",
     "insert_new",
     "insert_selected",
     "metrics",
+    "microsecond",
     "outcomes",
     "predictions",
     "steps",
@@ -228,10 +230,15 @@ def within(start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[sa.Colu
     if start is not None and end is not None and pd.Timestamp(start) > pd.Timestamp(end):
         raise ValueError(f"start == {start} is after end == {end}; a window is [start, end)")
     if start is not None:
-        bounds.append(predictions.c.scored_at >= _next(start))
+        bounds.append(predictions.c.scored_at >= microsecond(start))
     if end is not None:
-        bounds.append(predictions.c.scored_at < _next(end))
+        bounds.append(predictions.c.scored_at < microsecond(end))
     return bounds
+
+
+def by_code_point(connection: sa.Connection, text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """A text to be sorted as Python does, whatever the language of the database."""
+    return text.collate("C" if connection.dialect.name == "postgresql" else "BINARY")
 
 
 def traffic() -> sa.ColumnElement[bool]:
@@ -240,7 +247,7 @@ def traffic() -> sa.ColumnElement[bool]:
     return sa.or_(variant.is_(None), variant != SHADOW, experiment.is_not(None))
 
 
-def _next(when: pd.Timestamp) -> int:
+def microsecond(when: pd.Timestamp) -> int:
     """The first whole microsecond at or after a time, for the log has no others."""
     return epoch(when) + (pd.Timestamp(when).nanosecond > 0)
 

@@ -1,0 +1,323 @@
+"""The sums of an experiment's exposures, computed by the database where the rows lie.
+
+The same figures as `exposure_sums.from_rows` makes of rows in memory: cells of counts and sums,
+and what DeLong's variance of each arm's AUC needs. Some dozen rows leave the database, however
+many exposures there are; it sorts them on disk. Reached through
+`predictions.PredictionLog.exposure_sums`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+
+from mlops_helpers import tables
+from mlops_helpers.contracts import NUMERIC
+from mlops_helpers.delong import MIN_PER_CLASS
+from mlops_helpers.exposure_sums import (
+    AUC_COLUMNS,
+    CELL_KEYS,
+    CELL_SUMS,
+    CROSSED,
+    REPEATED,
+    STRANGE,
+    ExposureSums,
+    as_cells,
+    checked_instant,
+    refuse_unusable,
+)
+from mlops_helpers.log_rows import searched
+from mlops_helpers.sql_frames import epoch, utc_series
+from mlops_helpers.tables import experiments, outcomes, predictions
+
+if TYPE_CHECKING:
+    from mlops_helpers.experiment_plan import ExperimentPlan
+    from mlops_helpers.lifecycle import Stage
+
+__all__ = ["read"]
+
+_UNKNOWN = 2  # in the code of a cell: an outcome that is not known
+_CROSSED = -1  # in its place: a unit that met several arms
+_DOUBLE = sa.Double()
+_CELL, _AUC = 0, 1  # what a row of the answer is about
+
+
+def read(
+    connection: sa.Connection,
+    plan: ExperimentPlan,
+    *,
+    as_of: pd.Timestamp,
+    stages: Sequence[Stage] | None = None,
+) -> ExposureSums:
+    """The sums of all exposures of the plan's experiment that were scored until `as_of`.
+
+    Raises `ValueError` for an experiment of which the log has neither a record nor a prediction,
+    for a covariate that is no numeric column of predictions, and for exposures that lack their
+    loan amount or covariate.
+    """
+    checked_instant(as_of)
+    if plan.covariate is not None and plan.covariate not in NUMERIC:
+        raise ValueError(
+            f"covariate is {plan.covariate!r}, no numeric column of the log's predictions; use one "
+            f"of {', '.join(NUMERIC)}."
+        )
+    _known(connection, plan)
+    kept = tuple(stages) if stages is not None else ()
+    in_arms, strange = _count(connection, plan, as_of)
+    answer = connection.execute(_question(connection, plan, as_of, kept)).mappings().all()
+    found = pd.DataFrame([row for row in answer if row["part"] == _CELL], columns=_COLUMNS)
+    ranked = {row["code"]: row for row in answer if row["part"] == _AUC}
+    cells, crossed = found[found["code"] >= 0], int(found.loc[found["code"] < 0, "n"].sum())
+    seen = None
+    if len(cells):
+        first, last = utc_series(pd.Series([cells["first"].min(), cells["last"].max()]))
+        seen = first, last
+    return ExposureSums(
+        cells=_cells(cells, plan, max(len(kept), 1)),
+        aucs=pd.DataFrame(
+            [(arm, *_auc(ranked.get(k))) for k, arm in enumerate(plan.arms)],
+            columns=list(AUC_COLUMNS),
+        ),
+        left_out={
+            STRANGE: strange,
+            CROSSED: crossed,
+            REPEATED: in_arms - crossed - int(cells["n"].sum()),
+        },
+        as_of=as_of,
+        covariate=plan.covariate,
+        stages=kept,
+        seen=seen,
+    )
+
+
+def _known(connection: sa.Connection, plan: ExperimentPlan) -> None:
+    """`ValueError` for an experiment that the log has never heard of."""
+    name = searched("name", plan.name)
+    asked = (
+        sa.select(experiments.c.name).where(experiments.c.name == name),
+        sa.select(predictions.c.experiment).where(predictions.c.experiment == name),
+    )
+    if any(connection.execute(query.limit(1)).first() for query in asked):
+        return
+    names = connection.scalars(sa.select(experiments.c.name).order_by(experiments.c.name)).all()
+    raise ValueError(
+        f"the log has no experiment {name!r}, neither a record nor a prediction; it has "
+        f"{', '.join(map(repr, names)) or 'none'}. Draft it, or correct the name."
+    )
+
+
+def _exposed(plan: ExperimentPlan, as_of: pd.Timestamp) -> list[sa.ColumnElement[bool]]:
+    return [predictions.c.experiment == plan.name, predictions.c.scored_at <= epoch(as_of)]
+
+
+def _count(connection: sa.Connection, plan: ExperimentPlan, as_of: pd.Timestamp) -> tuple[int, int]:
+    """Rows in an arm and rows in none; `ValueError` if one in an arm lacks a number it needs."""
+    in_arm = predictions.c.variant.in_(plan.arms)
+    names = ["loan_amount", *([plan.covariate] if plan.covariate is not None else [])]
+    lacks = [_number(sa.and_(in_arm, predictions.c[name].is_(None))) for name in names]
+    query = sa.select(sa.func.count(), _number(in_arm), *lacks).where(*_exposed(plan, as_of))
+    total, known, *lacking = map(int, connection.execute(query).one())
+    refuse_unusable({f"have no finite {n}": k for n, k in zip(names, lacking, strict=True)})
+    return known, total - known
+
+
+def _question(
+    connection: sa.Connection, plan: ExperimentPlan, as_of: pd.Timestamp, stages: tuple[Stage, ...]
+) -> sa.CompoundSelect[Any]:
+    """The sums of each cell and the ranks of each arm, over one sorted table of the exposures."""
+    rows = predictions.c
+    base = _exposures(plan, as_of, stages).subquery()
+    window: dict[str, Any] = {
+        "partition_by": tables.by_code_point(connection, base.c.application_id),
+        "order_by": [base.c.scored_at, tables.by_code_point(connection, base.c.prediction_id)],
+        "rows": (None, None),  # one frame for all three: one pass
+    }
+    over = {
+        "first_id": sa.func.first_value(base.c.prediction_id),
+        "lowest": sa.func.min(base.c.arm),
+        "highest": sa.func.max(base.c.arm),
+    }
+    named = [value.over(**window).label(name) for name, value in over.items()]
+    kept = [column for column in base.c if column.name != rows.application_id.name]
+    exposed = sa.select(*kept, *named).cte("exposed")
+    crossed = exposed.c.lowest != exposed.c.highest
+    unit = sa.and_(~crossed, exposed.c.prediction_id == exposed.c.first_id)
+    return sa.union_all(_cell_sums(exposed, crossed, unit), _rank_sums(exposed, unit))
+
+
+def _exposures(
+    plan: ExperimentPlan, as_of: pd.Timestamp, stages: tuple[Stage, ...]
+) -> sa.Select[Any]:
+    """Each exposure in an arm: its arm and cell as small integers, and what is summed.
+
+    `score` is there only where the AUC is made of it. The code of a cell is that of
+    `numpy.ravel_multi_index`, the keys in the order of `CELL_KEYS`.
+    """
+    rows = predictions.c
+    arm = sa.case({name: k for k, name in enumerate(plan.arms)}, value=rows.variant)
+    began = [(rows.scored_at >= tables.microsecond(s.since), k) for k, s in enumerate(stages) if k]
+    stage = sa.case(*reversed(began), else_=0) if began else sa.literal_column("0")
+    limit = (as_of - plan.label_delay).tz_convert("UTC")
+    complete = rows.scored_at < epoch(limit.normalize().replace(day=1))
+    approved = rows.decision == "approve"
+    planned = sa.case({name: plan.versions[name] for name in plan.arms}, value=rows.variant)
+    outcome = sa.case((approved, sa.func.coalesce(outcomes.c["default"], _UNKNOWN)), else_=_UNKNOWN)
+    keys = (
+        (len(plan.arms), arm),
+        (max(len(stages), 1), stage),
+        (2, _bit(complete)),
+        (2, _bit(~approved)),
+        (3, outcome),
+        (2, _bit(rows.model_version != planned)),
+    )
+    code: sa.ColumnElement[int] = sa.literal_column("0")
+    for size, key in keys:
+        code = code * size + key
+    full = [k for k, each in enumerate(stages) if each.full] if stages else [0]
+    judged = sa.and_(complete, outcome != _UNKNOWN, stage.in_(full))
+    in_time = sa.and_(
+        outcomes.c.prediction_id == rows.prediction_id, outcomes.c.outcome_at <= epoch(as_of)
+    )
+    x = rows[plan.covariate] if plan.covariate is not None else sa.literal_column("0.0", _DOUBLE)
+    return (
+        sa.select(
+            rows.application_id,
+            rows.prediction_id,
+            rows.scored_at,
+            arm.label("arm"),
+            code.label("cell"),
+            rows.loan_amount.label("amount"),
+            x.label("x"),
+            outcome.label("outcome"),
+            sa.case((judged, rows.probability)).label("score"),
+        )
+        .select_from(predictions.outerjoin(outcomes, in_time))
+        .where(*_exposed(plan, as_of), rows.variant.in_(plan.arms))
+    )
+
+
+def _cell_sums(
+    exposed: sa.CTE, crossed: sa.ColumnElement[bool], unit: sa.ColumnElement[bool]
+) -> sa.Select[Any]:
+    """Of each cell's units; the exposures of units that met several arms are only counted."""
+    amount, x, scored_at = exposed.c.amount, exposed.c.x, exposed.c.scored_at
+    code = sa.case((crossed, _CROSSED), else_=exposed.c.cell)
+    return (
+        sa.select(
+            sa.literal_column(str(_CELL)).label("part"),
+            code.label("code"),
+            sa.func.count().label("n"),
+            *_sums(amount, amount * amount, x, x * x, x * amount),
+            sa.func.min(scored_at).label("first"),
+            sa.func.max(scored_at).label("last"),
+        )
+        .where(sa.or_(crossed, unit))
+        .group_by(code)
+    )
+
+
+def _rank_sums(exposed: sa.CTE, unit: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Of each arm: its positives, and the ranks of both classes that `_auc` is made of.
+
+    A rank is twice the number of the other class with a lower score, plus once that with the same.
+    """
+    arm, score = exposed.c.arm, exposed.c.score
+    tied = (
+        sa.select(
+            arm,
+            score,
+            _number(exposed.c.outcome == 1).label("positives"),
+            _number(exposed.c.outcome == 0).label("negatives"),
+        )
+        .where(unit, score.is_not(None))
+        .group_by(arm, score)
+        .subquery("tied")
+    )
+    doubles = {name: sa.cast(tied.c[name], _DOUBLE) for name in ("positives", "negatives")}
+    window: dict[str, Any] = {
+        "partition_by": tied.c.arm,
+        "order_by": tied.c.score,
+        "rows": (None, 0),
+    }
+    lower = {
+        name: 2 * sa.func.sum(each, type_=_DOUBLE).over(**window) - each
+        for name, each in doubles.items()
+    }
+    ranked = sa.select(
+        tied.c.arm,
+        *(each.label(name) for name, each in doubles.items()),
+        *(each.label(f"lower_{name}") for name, each in lower.items()),
+    ).subquery("ranked")
+    m, n = ranked.c.positives, ranked.c.negatives
+    of_m, of_n = ranked.c.lower_negatives, ranked.c.lower_positives
+    no_time = sa.cast(sa.null(), sa.BigInteger)
+    return sa.select(
+        sa.literal_column(str(_AUC)),
+        ranked.c.arm,
+        sa.cast(sa.func.sum(m + n), sa.BigInteger),
+        *_sums(m, m * of_m, m * of_m * of_m, n * of_n, n * of_n * of_n),
+        no_time,
+        no_time,
+    ).group_by(ranked.c.arm)
+
+
+def _auc(sums: Any) -> tuple[int, int, float, float]:  # noqa: ANN401 - a row of the answer
+    """Positives, negatives, AUC and DeLong's variance of an arm (source: `delong`).
+
+    The placement of a positive is its rank / 2n, that of a negative 1 - its rank / 2m; the
+    variance is the sum of both classes' variances of placements, each by its size.
+    """
+    if sums is None:
+        return 0, 0, np.nan, np.nan
+    m = int(sums["s0"])
+    n = int(sums["n"]) - m
+    if min(m, n) == 0:
+        return m, n, np.nan, np.nan
+    auc = sums["s1"] / (2 * n) / m
+    if min(m, n) < MIN_PER_CLASS:
+        return m, n, auc, np.nan
+    of_m = _variance(m, sums["s1"] / (2 * n), sums["s2"] / (2 * n) ** 2)
+    of_n = _variance(n, sums["s3"] / (2 * m), sums["s4"] / (2 * m) ** 2)
+    return m, n, auc, of_m / m + of_n / n
+
+
+def _variance(n: int, total: float, squares: float) -> float:
+    return max(squares - total**2 / n, 0.0) / (n - 1)
+
+
+def _cells(found: pd.DataFrame, plan: ExperimentPlan, stages: int) -> pd.DataFrame:
+    """The cells by their keys instead of their codes."""
+    shape = (len(plan.arms), stages, 2, 2, 3, 2)
+    keys = np.unravel_index(found["code"].to_numpy(dtype=np.int64), shape)
+    words = (
+        np.array(plan.arms, dtype=object),
+        np.arange(stages),
+        np.array([False, True]),
+        np.array(["approve", "decline"], dtype=object),
+        np.array([0.0, 1.0, np.nan]),
+        np.array([False, True]),
+    )
+    columns = {name: word[k] for name, word, k in zip(CELL_KEYS, words, keys, strict=True)}
+    sums = {name: found[short].to_numpy() for name, short in zip(CELL_SUMS, _SHORT, strict=True)}
+    return as_cells(pd.DataFrame(columns | sums))
+
+
+def _sums(*values: sa.ColumnElement[float]) -> list[sa.ColumnElement[float]]:
+    named = zip(_SHORT[1:], values, strict=True)
+    return [sa.func.sum(value, type_=_DOUBLE).label(name) for name, value in named]
+
+
+def _number(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.coalesce(sa.func.sum(_bit(condition)), 0)
+
+
+def _bit(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.case((condition, 1), else_=0)
+
+
+_SHORT = ("n", "s0", "s1", "s2", "s3", "s4")
+_COLUMNS = ["part", "code", *_SHORT, "first", "last"]
