@@ -145,6 +145,7 @@ sample_size     how many applications a test needs, what it can see with those i
 confidence_sequences  limits of a difference that hold at every look together, their price
 peeking         false alarms of who looks again and again, with and without the sequence
 ab_scores       error rates of the analysis, measured where the truth is known
+known_arms      two models on applicants whose truth is known, for those rates
 durations       from an effect to applications, months and the wait for outcomes
 ab_limits       where a sound A/B test of lending answers another question than was asked
 ab_instead      when a shadow, a holdout or nothing at all is the better tool than a test

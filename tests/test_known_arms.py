@@ -1,0 +1,92 @@
+"""What mlops_helpers.known_arms promises."""
+
+import inspect
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlops_helpers import known_arms as under_test
+from mlops_helpers.ab_draws import COSTS
+from mlops_helpers.delong import auc_interval
+from mlops_helpers.experiment_plan import METRICS
+from mlops_helpers.known_arms import EARLY, EXPERIMENT, START, KnownArms, known_arms
+
+N = 200_000
+
+
+@pytest.fixture(scope="module")
+def world() -> KnownArms:
+    """The two models and their truth."""
+    return known_arms()
+
+
+@pytest.fixture(scope="module")
+def drawn(world: KnownArms) -> pd.DataFrame:
+    """Many exposures, half of them in each arm."""
+    arms = np.arange(N) % 2
+    return world.draw(arms, pd.DatetimeIndex(np.full(N, START)), [1], equal=False)
+
+
+def measured(rows: pd.DataFrame, metric: str) -> tuple[float, float]:
+    """A metric of one arm's rows, and its standard error."""
+    taken = rows["decision"] == "approve"
+    if metric == "auc_approved":
+        found = auc_interval(rows["default"][taken], rows["probability"][taken])
+        return found.value, (found.high - found.low) / 3.92
+    values = {
+        "profit_per_application": COSTS.profit(rows["loan_amount"], rows["default"], taken),
+        "default_rate_approved": rows["default"][taken],
+        "approval_rate": taken.astype(float),
+    }[metric]
+    return float(np.mean(values)), float(np.std(values) / np.sqrt(len(values)))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_truth_is_what_many_draws_tend_to(world, drawn, metric):
+    """The true value of each metric is within four standard errors of 100,000 applications."""
+    for k, arm in enumerate(EXPERIMENT.arms):
+        value, error = measured(drawn[drawn["variant"] == arm], metric)
+        assert abs(value - world.truth(metric)[k]) < 4 * error
+    assert np.diff(world.truth(metric))[0] != 0
+
+
+def test_the_spread_is_that_of_a_single_profit(world, drawn):
+    """The standard deviation that sizes are planned with is that of the applications drawn."""
+    for k, arm in enumerate(EXPERIMENT.arms):
+        rows = drawn[drawn["variant"] == arm]
+        _, error = measured(rows, "profit_per_application")
+        assert error * np.sqrt(len(rows)) == pytest.approx(world.spread[k], rel=0.02)
+
+
+def test_equal_arms_are_served_alike(world):
+    """With equal arms the model of control decides for both, whatever the row is called."""
+    arms, when = np.arange(400) % 2, pd.DatetimeIndex(np.full(400, START))
+    other = world.draw(1 - arms, when, [2], equal=True)
+    rows = world.draw(arms, when, [2], equal=True)
+    assert (rows["variant"] != other["variant"]).all()
+    pd.testing.assert_frame_equal(rows.drop(columns="variant"), other.drop(columns="variant"))
+
+
+def test_what_is_known_early_does_not_depend_on_the_arm(world):
+    """The covariate is the same in either arm, and goes along with the profit."""
+    when = pd.DatetimeIndex(np.full(20_000, START))
+    low, high = (world.draw(np.full(20_000, arm), when, [3], equal=False) for arm in (0, 1))
+    assert (low[EARLY] == high[EARLY]).all()
+    assert (low["probability"] != high["probability"]).any()
+    profit = COSTS.profit(low["loan_amount"], low["default"], low["decision"] == "approve")
+    assert np.corrcoef(profit, low[EARLY])[0, 1] > 0.1
+
+
+def test_only_granted_loans_have_an_outcome(drawn):
+    """Declined applications have none, approved ones are below the cut-off."""
+    declined = drawn["decision"] == "decline"
+    assert drawn.loc[declined, "default"].isna().all()
+    assert drawn.loc[~declined, "default"].isin([0, 1]).all()
+    assert (drawn.loc[~declined, "probability"] < EXPERIMENT.cutoff).all()
+
+
+def test_all_names_exist():
+    """What is offered is there."""
+    assert all(inspect.getdoc(getattr(under_test, name)) for name in ("KnownArms", "known_arms"))
+    assert set(under_test.__all__) <= set(vars(under_test))
