@@ -86,7 +86,7 @@ def _unlike(answer: Compare, found: Effect, log: pd.DataFrame, costs: CostModel)
     halved = log.assign(probability=log["probability"].mask(new, log["probability"] / 2))
     if not _same(_effect(answer, halved, costs)[0], found[0]):
         raise Wrong(
-            "with the treatment's probabilities halved, and not one decision or outcome changed, it "
+            "with the treatment's probabilities halved, and no decision or outcome changed, it "
             "gives another effect: opinions are still in it"
         )
     luckier = log.assign(default=log["default"].where(log["default"].isna(), 0.0))
