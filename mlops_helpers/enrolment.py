@@ -46,7 +46,8 @@ class Enrolment:
     ) -> Enrolment:
         """By the events of a record (`lifecycle`), those until `at` if it is given."""
         steps = [step for step in _steps(record) if at is None or step[0] <= at]
-        since = tuple(when.as_unit("us").value for when, _ in steps)
+        when = pd.DatetimeIndex([moment for moment, _ in steps], tz="UTC").ceil("us")
+        since = tuple(when.as_unit("us").asi8.tolist())
         return cls(plan, since, tuple(ramp for _, ramp in steps))
 
     def numbers(self, units: pd.Series, times: pd.Series) -> NDArray[np.int64]:
