@@ -1,89 +1,69 @@
-"""A/B tests of two models on live decisions: assignment, and an analysis of outcomes.
+"""A/B tests of two or more models on live decisions: the analysis of what they earned.
 
-An experiment assigns each application to an arm by a hash, decides with that arm's model, waits
-for the outcomes of what was approved, and compares what the arms earned. The plan is in
-`assignment`, its size in `sample_size`; both are offered from here as well.
+An experiment assigns each application to an arm by a hash (`assignment`), decides with that arm's
+model (`routing`), waits for the outcomes of what was approved, and compares the arms by the rules
+of a plan that was fixed before (`experiment_plan`). The analysis needs sums only
+(`exposure_sums`); effects are in `ab_effects`, the words in `ab_verdict`.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from mlops_helpers.assignment import Experiment, ratio_p_value
-from mlops_helpers.business import CostModel, in_dollars, p_in_words, profit_interval
-from mlops_helpers.durations import duration, duration_table, plan_sentence, planned_size
-from mlops_helpers.sample_size import (
-    power,
-    power_table,
-    required_sample_size,
-    smallest_detectable_effect,
-    typical_spread,
-)
-from mlops_helpers.two_samples import newcombe, welch, wilson
+from mlops_helpers.ab_effects import EFFECT_COLUMNS, effects
+from mlops_helpers.ab_figures import ADJUSTED, arm_figures, levels
+from mlops_helpers.ab_sample import SRM_ALPHA, Sample, SrmCheck, check_ratio, sample_of
+from mlops_helpers.ab_verdict import Conclusion, Progress, conclude, guardrail_states
+from mlops_helpers.assignment import Experiment
+from mlops_helpers.business import CostModel
+from mlops_helpers.experiment_plan import METRICS, ExperimentPlan, Guardrail
+from mlops_helpers.exposure_sums import ExposureSums, from_rows
+from mlops_helpers.lifecycle import Stage
 
 __all__ = [
+    "ADJUSTED",
+    "EFFECT_COLUMNS",
+    "METRICS",
+    "SRM_ALPHA",
     "Analysis",
     "Experiment",
+    "ExperimentPlan",
+    "ExposureSums",
+    "Guardrail",
     "SrmCheck",
     "analyze",
+    "analyze_sums",
     "check_ratio",
     "contenders",
-    "duration",
-    "duration_table",
-    "plan_sentence",
-    "planned_size",
-    "power",
-    "power_table",
-    "required_sample_size",
-    "smallest_detectable_effect",
-    "typical_spread",
+    "from_rows",
 ]
-
-SRM_ALPHA = 0.001
-Conclusion = Literal["deploy", "keep", "undecided", "no conclusion"]
-
-
-@dataclass(frozen=True)
-class SrmCheck:
-    """Whether the arms got the shares that were planned (sample-ratio mismatch)."""
-
-    counts: dict[str, int]
-    expected: dict[str, float]
-    p_value: float
-    passed: bool
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """Columns variant, n, planned: one row for each arm."""
-        return pd.DataFrame(
-            {
-                "variant": list(self.counts),
-                "n": list(self.counts.values()),
-                "planned": list(self.expected.values()),
-            }
-        )
 
 
 @dataclass(frozen=True)
 class Analysis:
     """What an experiment showed, and the rows it rests on.
 
-    effects: one row for each metric and treatment arm: metric, arm, control, treatment, effect
-    (treatment minus control), low, high, n_control, n_treatment.
-    arms: one row for each arm and metric: variant, metric, value, low, high, n.
-    left_out: rows that were not analysed, by reason.
-    Both frames are empty when the conclusion is *no conclusion*.
+    left_out: rows that were not compared, by reason; each row has one.
+    fallbacks: compared rows of each arm that another version than the arm's answered; they stay in
+    their arm (intention to treat). missing: approved loans of each arm whose outcome is due but
+    not known, of the complete months.
+    effects: `EFFECT_COLUMNS` for each metric and treatment. arms: variant, metric, value, low,
+    high, n for each arm and metric, by itself. guardrails: metric, arm, tolerance, effect, low,
+    high, state. The three are empty when nothing was compared.
     """
 
     conclusion: Conclusion
     sentence: str
     srm: SrmCheck
     left_out: dict[str, int]
+    fallbacks: dict[str, int]
+    missing: dict[str, int]
     effects: pd.DataFrame = field(compare=False)
     arms: pd.DataFrame = field(compare=False)
+    guardrails: pd.DataFrame = field(compare=False)
 
 
 def contenders(
@@ -103,202 +83,66 @@ def contenders(
     return pair
 
 
-def check_ratio(
-    counts: dict[str, int], experiment: Experiment, *, alpha: float = SRM_ALPHA
-) -> SrmCheck:
-    """Test of the arms' counts against the planned split (`ratio_p_value`); fails below `alpha`.
-
-    A mismatch means that something besides chance decided who is in the data. No analysis can
-    mend that. Without any unit the check fails with p-value NaN.
-    """
-    seen = {arm: int(counts.get(arm, 0)) for arm in experiment.arms}
-    total = sum(seen.values())
-    planned = {a: share * total for a, share in zip(experiment.arms, experiment.split, strict=True)}
-    if total == 0:
-        return SrmCheck(seen, planned, float("nan"), False)
-    p_value = ratio_p_value(list(seen.values()), experiment.split)
-    return SrmCheck(seen, planned, p_value, p_value >= alpha)
-
-
 def analyze(
     exposures: pd.DataFrame,
-    experiment: Experiment,
+    plan: ExperimentPlan,
     *,
     as_of: pd.Timestamp,
-    label_delay: pd.Timedelta,
+    stages: Sequence[Stage] | None = None,
     costs: CostModel | None = None,
-    alpha: float = 0.05,
-    smallest_effect: float = 25.0,
 ) -> Analysis:
-    """Compare the arms of an experiment by what happened, as known at `as_of`.
+    """:func:`analyze_sums` of exposures in memory, see `exposure_sums.from_rows`."""
+    sums = from_rows(exposures, plan, as_of=as_of, stages=stages)
+    return analyze_sums(sums, plan, costs=costs)
 
-    `exposures` has a row for each scored application: application_id, variant, scored_at, decision
-    ("approve" / "decline"), loan_amount, default (missing where not known). Mismatch is checked
-    first, on all of them; if it fails there are no effects. Then months of applications whose
-    outcomes cannot all be known at `as_of` (month end + `label_delay`) are left out whole, in both
-    arms; so are approved loans that still lack their outcome. The primary metric is profit per
-    application (Welch); default rate among approved and approval rate (Newcombe) stand beside it.
-    With k treatment arms each interval has level ``1 - alpha / k``.
 
-    *deploy*: the best treatment's profit interval lies above 0. *keep*: every one lies below 0.
-    *undecided*: otherwise, with the size needed to see `smallest_effect` dollars per application,
-    planned anew with the spread of these rows.
-    *no conclusion*: mismatch, an empty arm, or no outcome.
+def analyze_sums(
+    sums: ExposureSums, plan: ExperimentPlan, *, costs: CostModel | None = None
+) -> Analysis:
+    """Compare the arms of an experiment by what happened, by the rules of its plan.
+
+    First the data: arms of another size than planned (over all stages), or approved loans that
+    miss their outcomes more often in one arm than in another, both at `SRM_ALPHA`, allow no
+    conclusion. Then the applications of complete months and of the full split are compared, each in
+    the arm it was assigned to, whoever answered.
+
+    *fixed size*: before every arm has its planned size all intervals are always-valid ones and the
+    conclusion is *go on*, or *keep* if every treatment is surely worse or beyond a guardrail. At
+    the size the intervals are those of one test: *deploy* if the primary effect is surely better
+    and every guardrail holds, else *keep*. That is one test only at the first analysis that has
+    the size: complete the experiment then.
+    *always valid*: the sequence decides so at every look, and at the size it ends with *keep*.
+    *go on* also before any outcome. *no conclusion*: mismatch, missing outcomes, an empty arm,
+    nobody approved, or no spread at all.
     """
-    costs = costs or CostModel()
-    units, left_out = _one_arm_each(exposures, experiment)
-    srm = check_ratio(units["variant"].value_counts().to_dict(), experiment)
-    if problem := _mismatch(srm):
-        return _none(problem, srm, left_out)
-    rows = _complete(units, as_of, label_delay, left_out)
-    if problem := _too_little(rows, experiment):
-        return _none(problem, srm, left_out)
-    rows = rows.assign(
-        taken=(rows["decision"] == "approve").to_numpy(dtype=bool),
-        profit=costs.profit(rows["loan_amount"], rows["default"], rows["decision"] == "approve"),
-    )
-    parts = {arm: rows[rows["variant"] == arm] for arm in experiment.arms}
-    level = alpha / (len(parts) - 1)
-    effects = pd.DataFrame(
-        [
-            effect
-            for arm in experiment.arms[1:]
-            for effect in _effects(parts[experiment.control], parts[arm], arm, level)
-        ]
-    )
-    arms = pd.DataFrame([row for arm, part in parts.items() for row in _levels(arm, part, alpha)])
-    conclusion, sentence = _conclude(effects, parts, level, smallest_effect)
-    return Analysis(conclusion, sentence, srm, left_out, effects, arms)
-
-
-def _one_arm_each(
-    exposures: pd.DataFrame, experiment: Experiment
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """One row for each unit of a known arm; units that met two arms are left out."""
-    needed = ["application_id", "variant", "scored_at", "decision", "loan_amount", "default"]
-    if missing := [name for name in needed if name not in exposures.columns]:
+    if sums.covariate != plan.covariate:
         raise ValueError(
-            f"exposures lack the columns {', '.join(missing)}. Pass the log's rows of the "
-            "experiment, joined with their outcomes."
+            f"the sums are of the covariate {sums.covariate!r}, the plan's is {plan.covariate!r}. "
+            "Make the sums with this plan."
         )
-    strange = ~exposures["variant"].isin(experiment.arms)
-    known = exposures[~strange]
-    crossed = known.groupby("application_id")["variant"].transform("nunique") > 1
-    repeated = known["application_id"].duplicated() & ~crossed
-    left_out = {
-        "not in an arm of the experiment": int(strange.sum()),
-        "exposed to more than one arm": int(crossed.sum()),
-        "repeated exposures": int(repeated.sum()),
-    }
-    return known[~crossed & ~repeated], left_out
+    sample = sample_of(sums, plan)
+    if problem := sample.mismatch() or sample.uneven_outcomes():
+        return _nothing("no conclusion", f"No conclusion: {problem}", sample)
+    progress = Progress(sample.complete, plan.needed(), sample.expected)
+    if problem := sample.too_little():
+        if sample.waiting and not progress.reached:
+            return _nothing("go on", f"Go on until {progress.in_words()}: {problem}", sample)
+        return _nothing("no conclusion", f"No conclusion: {problem}", sample)
+    figures = arm_figures(sums, plan, costs or CostModel())
+    fixed = plan.stop == "fixed size" and progress.reached
+    found = effects(figures, plan, "fixed" if fixed else "always valid")
+    rails = guardrail_states(found, plan)
+    conclusion, sentence = conclude(found, rails, figures, plan, progress)
+    frames = (found, levels(figures, plan.alpha), rails)
+    return _analysis(conclusion, sentence, sample, frames)
 
 
-def _complete(
-    rows: pd.DataFrame, as_of: pd.Timestamp, delay: pd.Timedelta, left_out: dict[str, int]
-) -> pd.DataFrame:
-    """The rows whose outcomes can all be known; fills in `left_out`."""
-    month_end = rows["scored_at"].dt.normalize() + pd.offsets.MonthBegin(1)
-    mature = month_end + delay <= as_of
-    silent = mature & (rows["decision"] == "approve") & rows["default"].isna()
-    left_out["month not complete yet"] = int((~mature).sum())
-    left_out["approved, outcome missing"] = int(silent.sum())
-    return rows[mature & ~silent]
+def _nothing(conclusion: Conclusion, sentence: str, sample: Sample) -> Analysis:
+    return _analysis(conclusion, sentence, sample, tuple(pd.DataFrame() for _ in range(3)))
 
 
-def _mismatch(srm: SrmCheck) -> str:
-    told = ", ".join(
-        f"{arm} {n:,} (planned {srm.expected[arm]:,.0f})" for arm, n in srm.counts.items()
-    )
-    if not srm.passed:
-        return (
-            f"sample-ratio mismatch: {told}, {p_in_words(srm.p_value)}; the "
-            f"limit is {SRM_ALPHA:g}. Find out "
-            "who is missing before reading any effect."
-        )
-    return ""
-
-
-def _too_little(rows: pd.DataFrame, experiment: Experiment) -> str:
-    for arm in experiment.arms:
-        part = rows[rows["variant"] == arm]
-        if len(part) < 2:
-            return f"arm {arm} has {len(part)} applications that can be analysed, needs 2 or more."
-    if not (rows["decision"] == "approve").any():
-        return "no application was approved, so there is no outcome to compare."
-    return ""
-
-
-def _none(problem: str, srm: SrmCheck, left_out: dict[str, int]) -> Analysis:
-    sentence = f"No conclusion: {problem}"
-    return Analysis("no conclusion", sentence, srm, left_out, pd.DataFrame(), pd.DataFrame())
-
-
-def _effects(
-    control: pd.DataFrame, treatment: pd.DataFrame, arm: str, alpha: float
-) -> list[dict[str, Any]]:
-    paid, lent = control[control["taken"]], treatment[treatment["taken"]]
-    found = {
-        "profit_per_application": (
-            welch(control["profit"], treatment["profit"], alpha),
-            control["profit"],
-            treatment["profit"],
-        ),
-        "default_rate_approved": (
-            newcombe(paid["default"], lent["default"], alpha),
-            paid["default"],
-            lent["default"],
-        ),
-        "approval_rate": (
-            newcombe(control["taken"], treatment["taken"], alpha),
-            control["taken"],
-            treatment["taken"],
-        ),
-    }
-    return [
-        {
-            "metric": metric,
-            "arm": arm,
-            "control": float(before.astype(float).mean()),
-            "treatment": float(after.astype(float).mean()),
-            "effect": effect.value,
-            "low": effect.low,
-            "high": effect.high,
-            "n_control": len(before),
-            "n_treatment": len(after),
-        }
-        for metric, (effect, before, after) in found.items()
-    ]
-
-
-def _levels(arm: str, part: pd.DataFrame, alpha: float) -> list[dict[str, Any]]:
-    taken = part[part["taken"]]
-    measured = {
-        "profit_per_application": profit_interval(part["profit"], confidence=1 - alpha),
-        "default_rate_approved": wilson(taken["default"], alpha),
-        "approval_rate": wilson(part["taken"], alpha),
-    }
-    return [{"variant": arm, "metric": metric, **asdict(i)} for metric, i in measured.items()]
-
-
-def _conclude(
-    effects: pd.DataFrame, parts: dict[str, pd.DataFrame], alpha: float, smallest: float
-) -> tuple[Conclusion, str]:
-    profit = effects[effects["metric"] == "profit_per_application"]
-    best = profit.loc[profit["low"].idxmax()] if profit["low"].notna().any() else profit.iloc[0]
-    told = (
-        f"{best['arm']} minus control is {in_dollars(best['effect'])} per application "
-        f"(interval {in_dollars(best['low'])} to {in_dollars(best['high'])}, "
-        f"{best['n_control']:,} and {best['n_treatment']:,} applications)"
-    )
-    if best["low"] > 0:
-        return "deploy", f"Deploy {best['arm']}: {told}."
-    if (profit["high"] < 0).all():
-        return "keep", f"Keep control: {told}."
-    control = next(iter(parts))
-    sd = typical_spread(parts[arm]["profit"] for arm in (control, best["arm"]))
-    more = "profit does not vary yet, so no size can be planned."
-    if sd > 0:
-        needed = required_sample_size(smallest, sd=sd, alpha=alpha)
-        more = f"to see ${smallest:,.0f} it needs {needed:,} applications an arm "
-        more += f"at the standard deviation found here, ${sd:,.0f}."
-    return "undecided", f"Undecided: {told}; {more}"
+def _analysis(
+    conclusion: Conclusion, sentence: str, sample: Sample, frames: tuple[pd.DataFrame, ...]
+) -> Analysis:
+    who = (sample.srm, sample.left_out, sample.fallbacks, sample.missing)
+    return Analysis(conclusion, sentence, *who, *frames)

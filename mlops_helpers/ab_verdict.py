@@ -1,0 +1,247 @@
+"""What the effects of an experiment mean: guardrails, a conclusion, and one or two sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from mlops_helpers.ab_effects import primary_of
+from mlops_helpers.ab_figures import ArmFigures
+from mlops_helpers.business import in_dollars
+from mlops_helpers.experiment_plan import METRICS, ExperimentPlan
+from mlops_helpers.sample_size import power, required_sample_size
+
+__all__ = ["Conclusion", "Progress", "conclude", "guardrail_states"]
+
+Conclusion = Literal["deploy", "keep", "go on", "no conclusion"]
+GUARDRAIL_COLUMNS = ("metric", "arm", "tolerance", "effect", "low", "high", "state")
+_TITLES = {
+    "profit_per_application": "profit per application",
+    "default_rate_approved": "default rate among approved",
+    "approval_rate": "approval rate",
+    "auc_approved": "AUC among approved",
+}
+_COUNTED = {
+    "profit_per_application": "applications",
+    "default_rate_approved": "approved loans",
+    "approval_rate": "applications",
+}
+_STATES = {"holds": "holds", "broken": "is broken", "open": "is not settled"}
+_ENDS = ("low", "high")
+_TARGET = 0.8  # the power that a longer test is told for
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an experiment has come.
+
+    complete, needed: complete applications of the full split, by arm. expected: when all arms will
+    have what they need at the traffic so far; None where no traffic tells.
+    """
+
+    complete: dict[str, int]
+    needed: dict[str, int]
+    expected: pd.Timestamp | None
+
+    @property
+    def reached(self) -> bool:
+        """Whether every arm has its planned size."""
+        return all(self.complete[arm] >= n for arm, n in self.needed.items())
+
+    def in_words(self) -> str:
+        """Until when to go on."""
+        sizes = set(self.needed.values())
+        if len(sizes) == 1:
+            goal = f"{sizes.pop():,} complete applications an arm"
+        else:
+            goal = _each(self.needed) + " complete applications"
+        when = ""
+        if self.expected is not None:
+            when = f"; about {self.expected.day} {self.expected:%B %Y} at the traffic so far"
+        return f"{goal} (now {_each(self.complete)}{when})"
+
+
+def guardrail_states(effects: pd.DataFrame, plan: ExperimentPlan) -> pd.DataFrame:
+    """`GUARDRAIL_COLUMNS` for each guardrail and treatment.
+
+    state: *holds* when the whole interval of the effect is within the tolerance, *broken* when all
+    of it is beyond, else *open*; without limits it is open.
+    """
+    rows = []
+    for rail in plan.guardrails:
+        better = METRICS[rail.metric].better
+        for row in effects[effects["metric"] == rail.metric].to_dict("records"):
+            low, high = sorted((better * row["low"], better * row["high"]))
+            state = "open"
+            if low > -rail.tolerance:
+                state = "holds"
+            elif high < -rail.tolerance:
+                state = "broken"
+            told = {name: row[name] for name in ("metric", "arm", "effect", "low", "high")}
+            rows.append(told | {"tolerance": rail.tolerance, "state": state})
+    return pd.DataFrame(rows, columns=list(GUARDRAIL_COLUMNS))
+
+
+def conclude(
+    effects: pd.DataFrame,
+    guardrails: pd.DataFrame,
+    figures: Mapping[str, ArmFigures],
+    plan: ExperimentPlan,
+    progress: Progress,
+) -> tuple[Conclusion, str]:
+    """The conclusion and its sentences, by the rules of `ab_testing.analyze_sums`."""
+    treatments = _treatments(effects, guardrails, plan)
+    best = max(treatments, key=lambda found: (found.low, found.high))
+    decisive = progress.reached or plan.stop == "always valid"
+    winners = [found for found in treatments if found.gains and not found.unsettled]
+    if decisive and winners:
+        winner = max(winners, key=lambda found: found.low)
+        return "deploy", f"Deploy {winner.arm}: {_told(winner, plan)}." + _rails_told(
+            winner.rails, plan
+        )
+    if all(found.out for found in treatments):
+        return "keep", _kept(best, plan)
+    if not progress.reached:
+        more = _rails_told(best.unsettled, plan) if best.gains or best.out else ""
+        return "go on", f"Go on until {progress.in_words()}: {_told(best, plan)}.{more}"
+    if not math.isfinite(best.row["low"]):
+        return "no conclusion", (
+            f"No conclusion: the {_TITLES[plan.primary]} has no interval, because its values are "
+            "all the same or an arm has too few of them. Look at the outcomes themselves."
+        )
+    if best.gains or best.out:
+        return "keep", _kept(best, plan)
+    return "keep", (
+        f"Keep control: no gain was shown at the planned size; {_told(best, plan)}."
+        + _power_told(best, figures, plan)
+    )
+
+
+@dataclass(frozen=True)
+class _Treatment:
+    """A treatment's primary effect, its interval turned so that above 0 is better, its guardrails.
+
+    low is minus infinity, high infinity without limits.
+    """
+
+    arm: str
+    row: dict[str, Any]
+    low: float
+    high: float
+    rails: list[dict[str, Any]]
+
+    @property
+    def gains(self) -> bool:
+        return self.low > 0
+
+    @property
+    def out(self) -> bool:
+        """Surely worse, or surely beyond a guardrail."""
+        return self.high < 0 or any(rail["state"] == "broken" for rail in self.rails)
+
+    @property
+    def unsettled(self) -> list[dict[str, Any]]:
+        return [rail for rail in self.rails if rail["state"] != "holds"]
+
+
+def _treatments(
+    effects: pd.DataFrame, guardrails: pd.DataFrame, plan: ExperimentPlan
+) -> list[_Treatment]:
+    primary, better = primary_of(plan), METRICS[plan.primary].better
+    rails = guardrails.to_dict("records")
+    found = []
+    for row in effects[effects["metric"] == primary].to_dict("records"):
+        limits = (-math.inf, math.inf)
+        if math.isfinite(row["low"]):
+            limits = tuple(sorted((better * row["low"], better * row["high"])))
+        mine = [rail for rail in rails if rail["arm"] == row["arm"]]
+        found.append(_Treatment(row["arm"], row, *limits, mine))
+    return found
+
+
+def _told(found: _Treatment, plan: ExperimentPlan) -> str:
+    """The primary effect with its interval and sizes."""
+    row, level = found.row, plan.alpha / (len(plan.arms) - 1)
+    title = _TITLES[plan.primary]
+    if plan.covariate is not None and row["metric"] != plan.primary:
+        title += f", adjusted for {plan.covariate},"
+    always = ", valid at every look" if row["interval"] == "always valid" else ""
+    return (
+        f"the {title} of {found.arm} is {_change(plan.primary, row['effect'])} than control's "
+        f"({_limits(plan.primary, row, level)}{always}; {row['n_control']:,} and "
+        f"{row['n_treatment']:,} {_COUNTED[plan.primary]})"
+    )
+
+
+def _rails_told(rails: list[dict[str, Any]], plan: ExperimentPlan) -> str:
+    """One sentence of the guardrails given; nothing without any."""
+    told = [
+        f"the {_TITLES[rail['metric']]} {_STATES[rail['state']]}, "
+        f"{_change(rail['metric'], rail['effect'])} ({_limits(rail['metric'], rail, plan.alpha)}, "
+        f"allowed {_amount(rail['metric'], rail['tolerance'])})"
+        for rail in rails
+    ]
+    return f" Guardrails: {'; '.join(told)}." if told else ""
+
+
+def _kept(found: _Treatment, plan: ExperimentPlan) -> str:
+    """Why control stays although nothing is left to find out about this treatment."""
+    reason = "that is surely worse" if found.high < 0 else "a guardrail does not hold"
+    return f"Keep control: {_told(found, plan)}; {reason}.{_rails_told(found.unsettled, plan)}"
+
+
+def _power_told(found: _Treatment, figures: Mapping[str, ArmFigures], plan: ExperimentPlan) -> str:
+    """What chance the smallest effect had, and the size at which it would have had 80 %."""
+    control, treatment = figures[plan.arms[0]], figures[found.arm]
+    split = dict(zip(plan.arms, plan.experiment.split, strict=True))
+    ratio = split[found.arm] / split[plan.arms[0]]
+    better = METRICS[plan.primary].better
+    effect = better * plan.smallest_effect
+    n, outcome = control.n, {}
+    if plan.primary == "profit_per_application":
+        a, b = ((arm.adjusted or arm.profit).variance for arm in (control, treatment))
+        outcome = {"sd": math.sqrt((a + b / ratio) / (1 + 1 / ratio))}  # as wide as Welch's
+        possible = outcome["sd"] > 0
+    else:
+        if plan.primary == "default_rate_approved":
+            n = control.approved
+        outcome = {"rate": float(found.row["control"])}
+        possible = 0 < outcome["rate"] < 1 and 0 < outcome["rate"] + effect < 1
+    if not possible or n < 2:
+        return ""
+    options = {**outcome, "alpha": plan.alpha / (len(plan.arms) - 1), "ratio": ratio}
+    chance = power(n, effect, **options)
+    needed = required_sample_size(effect, target=_TARGET, **options)
+    return (
+        f" A true effect of {_amount(plan.primary, plan.smallest_effect)} had a chance of "
+        f"{chance:.0%} to be seen; for {_TARGET:.0%} control needs {needed:,} "
+        f"{_COUNTED[plan.primary]}."
+    )
+
+
+def _change(metric: str, effect: float) -> str:
+    if not math.isfinite(effect):
+        return "not known against"
+    return f"{_amount(metric, abs(effect))} {'lower' if effect < 0 else 'higher'}"
+
+
+def _limits(metric: str, row: Mapping[str, Any], alpha: float) -> str:
+    if not math.isfinite(row["low"]):
+        return "no interval yet"
+    low, high = (f"{'-' if row[at] < 0 else ''}{_amount(metric, abs(row[at]))}" for at in _ENDS)
+    return f"{100 * (1 - alpha):g} % interval {low} to {high}"
+
+
+def _amount(metric: str, size: float) -> str:
+    unit = METRICS[metric].unit
+    if unit == "$":
+        return in_dollars(size)
+    return f"{100 * size:.2f} points" if unit == "%" else f"{size:.3f}"
+
+
+def _each(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{arm} {n:,}" for arm, n in counts.items())
