@@ -139,6 +139,8 @@ routing         serves an experiment: each application by its arm; control if th
 exposure_buffer  what was answered waits for the log, bounded, and is stored once
 ab_testing      analysis of an experiment: mismatch, effects, guardrails, verdict
 exposure_sums   the counts and sums that an analysis of an experiment rests on
+ab_sample       who is compared and who is missing: mismatch, outcomes that lack
+ab_figures      what the applications of each arm came to, adjusted for a covariate
 ab_effects      effects of each arm and metric from sums, with their intervals
 ab_verdict      guardrails, and what an experiment says in words
 sample_size     how many applications a test needs, what it can see with those it has
