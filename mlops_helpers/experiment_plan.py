@@ -62,7 +62,8 @@ class ExperimentPlan:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` with everything that is wrong."""
-        object.__setattr__(self, "guardrails", tuple(self.guardrails))
+        if isinstance(self.guardrails, list):
+            object.__setattr__(self, "guardrails", tuple(self.guardrails))
         if wrong := faults(self):
             name = getattr(self.experiment, "name", self.experiment)
             raise ValueError(f"the plan of experiment {name!r} cannot be kept: {'; '.join(wrong)}.")
@@ -111,13 +112,13 @@ class ExperimentPlan:
         parts = {f.name: record[f.name] for f in fields(Experiment) if f.name in record}
         for name in ("arms", "split"):
             parts[name] = tuple(parts[name])
-        rails = [g if isinstance(g, Guardrail) else Guardrail(**g) for g in given["guardrails"]]
+        if isinstance(given["guardrails"], list | tuple):
+            given["guardrails"] = tuple(_made(Guardrail, one) for one in given["guardrails"])
         for name in ("start", "end"):
             given[name] = None if given.get(name) is None else pd.Timestamp(given[name])
-        if isinstance(given.get("holdout"), Mapping):
-            given["holdout"] = Holdout(**given["holdout"])
+        given["holdout"] = _made(Holdout, given.get("holdout"))
         given["label_delay"] = pd.Timedelta(given["label_delay"])
-        return cls(Experiment(**parts), **(given | {"guardrails": tuple(rails)}))
+        return cls(Experiment(**parts), **given)
 
 
 _KEYS = {"primary": "primary_metric"}  # fields whose key in a record is another
@@ -126,6 +127,13 @@ _NEEDED = (
     *("name", "arms", "split", "cutoff", "salt", "ramp", "versions", "hypothesis", "size"),
     *("smallest_effect", "primary_metric", "guardrails", "stop", "alpha", "unit", "label_delay"),
 )
+
+
+def _made(kind: type, value: object) -> Any:  # noqa: ANN401 - of the kind, or as it is
+    """The object that a record tells of; what tells of none is left for the rules to refuse."""
+    names = {field.name for field in fields(kind)}
+    whole = isinstance(value, Mapping) and set(value) == names
+    return kind(**value) if whole else value  # type: ignore[arg-type]
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - any value of JSON

@@ -109,6 +109,10 @@ def _check_size(plan: ExperimentPlan) -> list[str]:
 
 
 def _check_guardrails(plan: ExperimentPlan) -> list[str]:
+    if not isinstance(plan.guardrails, tuple):
+        return [
+            f"guardrails is {plan.guardrails!r}, must be a tuple of Guardrail(metric, tolerance)"
+        ]
     wrong, seen = [], [plan.primary]
     for rail in plan.guardrails:
         if not isinstance(rail, Guardrail):

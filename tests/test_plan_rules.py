@@ -36,6 +36,8 @@ WRONG = [
     ({"smallest_effect": "25"}, "smallest_effect is '25'"),
     ({"primary": "auc_approved"}, "primary is 'auc_approved', must be one of 'profit_per_appl"),
     ({"primary": "profit"}, "primary is 'profit'"),
+    ({"guardrails": None}, "guardrails is None, must be a tuple of Guardrail"),
+    ({"guardrails": Guardrail("approval_rate", 0.1)}, "must be a tuple of Guardrail"),
     ({"guardrails": ("approval_rate",)}, "guardrail 'approval_rate' must be a Guardrail(metric"),
     ({"guardrails": (Guardrail("speed", 0.1),)}, "guardrail 'speed' must be one of 'profit"),
     ({"guardrails": (Guardrail("profit_per_application", 1),)}, "has a role already"),

@@ -1,0 +1,55 @@
+"""What mlops_helpers.lifecycle_events promises of the record of an experiment."""
+
+import pandas as pd
+import pytest
+
+from mlops_helpers.lifecycle_events import (
+    StepRefused,
+    as_drafted,
+    as_known,
+    entry,
+    instant,
+    repeated,
+)
+
+JANUARY, JUNE = (pd.Timestamp(day, tz="UTC") for day in ("2024-01-01", "2024-06-01"))
+RECORD = {
+    "name": "first",
+    "size": 300,
+    "ramp": 1.0,
+    "status": "running",
+    "conclusion": "go on",
+    "events": [
+        entry("drafted", instant(JANUARY), "", {}),
+        entry("amended", instant(JANUARY), "more", {"size": [100, 200]}),
+        entry("amended", instant(JANUARY), "more", {"size": [200, 300], "ramp": [0.1, 1.0]}),
+        entry("analysed", instant(JUNE), "", {"conclusion": [None, "go on"]}),
+    ],
+}
+
+
+def test_a_plan_is_known_as_it_was_drafted():
+    """All changes taken back, the latest first; results are no part of it."""
+    assert as_drafted(RECORD) == {"name": "first", "size": 100, "ramp": 0.1}
+
+
+def test_an_event_is_repeated_if_all_of_it_is():
+    """Time (in whatever zone), words and new values."""
+    same = ("amended", JANUARY.tz_convert("Asia/Tokyo"), "more", {"size": 300, "ramp": 1.0})
+    assert repeated(RECORD, *same)
+    others = (("ramped", JUNE, "why", {"size": 300})[n] for n in range(4))
+    for place, other in enumerate(others):
+        assert not repeated(RECORD, *same[:place], other, *same[place + 1 :])
+
+
+def test_a_record_of_an_earlier_release_is_known():
+    """It has no status: completed, marked, otherwise as it was; a known one is the same."""
+    old = {"name": "old", "verdict": "Deploy."}
+    assert as_known(old) == {**old, "status": "completed", "imported": True, "events": []}
+    assert as_known(RECORD) is RECORD
+
+
+def test_a_state_that_nobody_knows_is_refused():
+    """Nothing is done with a record that this release cannot read."""
+    with pytest.raises(StepRefused, match="'first' is 'frozen', must be one of draft, running"):
+        as_known(RECORD | {"status": "frozen"})
