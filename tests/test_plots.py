@@ -226,6 +226,76 @@ PATHS = pd.DataFrame(
     ],
     columns=["seed", "policy", "month", "phase", "profit"],
 )
+DURATIONS = pd.DataFrame(
+    {
+        "plan": ["fixed size"] * 3 + ["always valid"] * 3,
+        "effect": [50.0, 100.0, 200.0] * 2,
+        "total": [112.0, 37.0, 18.0, 200.0, 60.0, 24.0],
+        "wait": 12.0,
+    }
+)
+EFFECTS = pd.DataFrame(
+    {
+        "metric": ["profit_per_application", "default_rate_approved", "auc_approved"],
+        "arm": "treatment",
+        "effect": [60.0, -0.02, -0.03],
+        "low": [-90.0, -0.04, -0.05],
+        "high": [210.0, -0.01, -0.01],
+        "relative": [0.85, -0.15, np.nan],
+        "relative_low": [np.nan, -0.29, np.nan],
+        "relative_high": [np.nan, -0.05, np.nan],
+    }
+)
+LIMITS = pd.DataFrame(
+    {
+        "reading": ["one budget for both arms", "a budget for each arm"],
+        "unit": "$",
+        "value": [80.0, -100.0],
+        "low": [60.0, -120.0],
+        "high": [100.0, -80.0],
+        "truth": [-92.0, -92.0],
+        "spread": [70.0, 60.0],
+        "missed": [0.7, 0.04],
+        "missed_low": [0.55, 0.01],
+        "missed_high": [0.8, 0.12],
+    }
+)
+PEEKED = pd.DataFrame(
+    {
+        "test": [0, 0, 0, 1, 1, 1, 2, 2, 2],
+        "n": [100, 200, 300] * 3,
+        "p_value": [0.5, 0.04, 0.2, 0.6, 0.3, 0.01, 0.9, 0.8, 0.7],
+    }
+)
+PATH = pd.DataFrame(
+    {
+        "n": [100, 200, 300, 400],
+        "effect": [50.0, 40.0, 45.0, 42.0],
+        "low": [np.nan, -60.0, -20.0, 2.0],
+        "high": [np.nan, 140.0, 110.0, 82.0],
+        "fixed_low": [-80.0, 5.0, 5.0, 12.0],
+        "fixed_high": [180.0, 75.0, 85.0, 72.0],
+    }
+)
+ALARMS = pd.DataFrame(
+    {
+        "rule": ["fixed interval"] * 2 + ["confidence sequence"] * 2,
+        "look": [1, 50] * 2,
+        "alarms": [0.05, 0.32, 0.0, 0.03],
+        "low": [0.03, 0.26, 0.0, 0.01],
+        "high": [0.08, 0.39, 0.02, 0.06],
+    }
+)
+RATES = pd.DataFrame(
+    {
+        "claim": ["false alarm", "interval holds the truth", "any companion", "daily looks"],
+        "nominal": [0.05, 0.95, 0.05, 0.05],
+        "rate": [0.048, 0.947, 0.01, 0.31],
+        "low": [0.036, 0.931, 0.005, 0.28],
+        "high": [0.064, 0.96, 0.02, 0.34],
+        "note": ["about", "about", "at most; Holm", "at most"],
+    }
+)
 FIGURES = {
     "metric_comparison": METRICS,
     "roc": ROC,
@@ -258,6 +328,13 @@ FIGURES = {
     "watch": WATCHED,
     "policy_gains": POLICIES,
     "policy_paths": PATHS,
+    "duration_curve": DURATIONS,
+    "ab_effects": EFFECTS,
+    "ab_limits": LIMITS,
+    "peeking_paths": PEEKED,
+    "effect_path": PATH,
+    "false_alarms": ALARMS,
+    "error_rates": RATES,
 }
 OTHERS = {"Picture", "no_data", "picture", "show", "show_table"}
 

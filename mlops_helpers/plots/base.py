@@ -160,6 +160,11 @@ def said(value: float, unit: Unit = "") -> str:
     return f"{sign}{size:.3f}"
 
 
+def gap(value: float, unit: Unit = "") -> str:
+    """A difference as `said` says it, but shares differ by percentage points: 2.1 points."""
+    return said(value, unit).replace(" %", " points")
+
+
 def tick_unit(axis: Axis, unit: Unit) -> None:
     """Tick labels with the unit of `said`, shorter."""
     if unit == "%":

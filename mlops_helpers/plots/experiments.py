@@ -1,4 +1,4 @@
-"""Figures of an experiment: its traffic, its power, its effect."""
+"""Figures of an experiment's plan: its traffic, its power, how long it takes."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullLocator
 
 from mlops_helpers.plots.base import (
     BLACK,
     BLUE,
     COLOURS,
-    GREEN,
     GREY,
     LINES,
     MARKERS,
     ORANGE,
     TICK,
-    VERMILION,
     Unit,
     axes,
-    errors,
     finish,
     legend,
     need,
@@ -32,7 +30,7 @@ from mlops_helpers.plots.base import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ab_effect", "power_curve", "traffic"]
+__all__ = ["duration_curve", "power_curve", "traffic"]
 
 
 def traffic(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
@@ -126,74 +124,64 @@ def power_curve(
     )
 
 
-def ab_effect(
+def duration_curve(
     frame: pd.DataFrame,
     ax: Axes | None = None,
     *,
-    unit: Unit | None = None,
-    what: str = "profit per application",
+    smallest: float | None = None,
+    available: float | None = None,
+    unit: Unit = "$",
     title: str | None = None,
 ) -> Axes:
-    """Effects (treatment − control) with intervals: `effect`, `low`, `high`, maybe `metric`.
+    """Months until the test is made (`total`) over the smallest `effect` it shall see, by `plan`.
 
-    The black line is "no difference"; an interval that crosses it decides nothing. Without `unit`
-    a metric with "rate" in its name is a share, any other dollars; mixing them is refused.
+    Rows are those of `durations.duration_table`; with a wait for outcomes (`wait`, in months) the
+    part of it is shaded at the bottom. `smallest` marks the effect that is planned with,
+    `available` the months that there are.
     """
-    need(frame, ["effect", "low", "high"], "ab_effect")
+    need(frame, ["plan", "effect", "total"], "duration_curve")
     if frame.empty:
-        return no_data(ax, "no experiment analysed")
-    ax = axes(ax, height=1.9 + 0.55 * len(frame))
-    rows = frame.rename(columns={"effect": "value"}).reset_index(drop=True)
-    names = rows["metric"].astype(str) if "metric" in rows else pd.Series([what] * len(rows))
-    unit = unit or _unit(names)
-    spread = errors(rows)
-    for row in rows.index:
-        value, low, high = (float(rows.loc[row, name]) for name in ("value", "low", "high"))
-        colour = GREEN if low > 0 else VERMILION if high < 0 else BLUE
-        ax.errorbar(
-            value,
-            row,
-            xerr=spread[:, [row]],
-            fmt=MARKERS[row % len(MARKERS)],
-            color=colour,
-            markersize=9,
-            capsize=5,
-            linewidth=2.2,
+        return no_data(ax, "no duration computed")
+    ax = axes(ax)
+    for number, (plan, rows) in enumerate(frame.groupby("plan", sort=False)):
+        ax.plot(
+            "effect",
+            "total",
+            data=rows.sort_values("effect"),
+            color=COLOURS[number % len(COLOURS)],
+            linestyle=LINES[number % len(LINES)],
+            marker=MARKERS[number % len(MARKERS)],
+            markevery=max(len(rows) // 6, 1),
+            linewidth=2,
+            markersize=6,
+            label=str(plan),
         )
-        if len(rows) > 1 or title:  # the title has no figures, or those of the first row only
-            ax.text(
-                1.01,
-                row,
-                f"{said(value, unit)}  [{said(low, unit)}, {said(high, unit)}]",
-                transform=ax.get_yaxis_transform(),  # beside the Axes, clear of every line
-                va="center",
-                fontsize=TICK,
-            )
-    ax.axvline(0, color=BLACK, linewidth=1.4)
-    ax.set_yticks(range(len(rows)), [name.replace("_", " ") for name in names])
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.margins(x=0.15)
+    wait = float(frame["wait"].max()) if "wait" in frame else 0.0
+    ax.set_yscale("log")
+    shown = [*frame["total"], *([wait] if wait else []), *([available] if available else [])]
+    ax.set_ylim(min(shown) / 1.4, max(shown) * 1.15)
+    if wait > 0:
+        ax.axhspan(0, wait, color=GREY, alpha=0.15, linewidth=0, label="wait for outcomes")
+    if available is not None:
+        text = f"we have {available:.3g} months"
+        ax.axhline(available, color=GREY, linestyle="--", linewidth=1.4, label=text)
+    if smallest is not None:
+        text = f"planned: {said(smallest, unit)}"
+        ax.axvline(smallest, color=BLACK, linestyle="--", linewidth=1.4, label=text)
+    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     tick_unit(ax.xaxis, unit)
-    first = rows.iloc[0]
-    verdict = "better" if first["low"] > 0 else "worse" if first["high"] < 0 else "undecided"
-    finding = (
-        f"Treatment {verdict}: {said(first['value'], unit)} "
-        f"[{said(first['low'], unit)}, {said(first['high'], unit)}] {names.iloc[0]}"
-    ).replace("_", " ")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    ax.yaxis.set_minor_locator(NullLocator())
+    tick_unit(ax.yaxis, "n")
+    asked = float(frame["effect"].median()) if smallest is None else smallest
+    nearest = frame.loc[(frame["effect"] - asked).abs().groupby(frame["plan"], sort=False).idxmin()]
+    told = ", ".join(
+        f"{row['total']:,.0f} months ({row['plan']})" for row in nearest.to_dict("records")
+    )
     return finish(
         ax,
-        title=title or finding,
-        grid="x",
-        x="treatment − control, 95 % interval (0 = no difference)",
+        title=title or f"To see {said(nearest['effect'].iloc[0], unit)}: {told}",
+        x="smallest effect that shall be seen",
+        y="months (logarithmic)",
+        grid="both",
     )
-
-
-def _unit(names: pd.Series) -> Unit:
-    """Share or dollars, by the metrics' names; ValueError if the figure would mix them."""
-    shares = names.str.contains("rate")
-    if shares.any() and not shares.all():
-        raise ValueError(
-            f"ab_effect: the metrics {names.tolist()} mix dollars and shares, must have one unit; "
-            "draw frame[frame['metric'] == …], one figure each."
-        )
-    return "%" if shares.all() else "$"

@@ -1,0 +1,212 @@
+"""Figures of tests that are looked at early: paths, limits, false alarms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import NullLocator
+
+from mlops_helpers.plots.base import (
+    BLACK,
+    BLUE,
+    COLOURS,
+    GREY,
+    LINES,
+    MARKERS,
+    ORANGE,
+    SKY,
+    VERMILION,
+    Unit,
+    axes,
+    finish,
+    legend,
+    need,
+    no_data,
+    said,
+    tick_unit,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["effect_path", "false_alarms", "peeking_paths"]
+
+LEAST_P = 1e-4
+"""Smaller p-values are drawn here: the picture is about crossing the level, not about how far."""
+
+
+def peeking_paths(
+    frame: pd.DataFrame, ax: Axes | None = None, *, alpha: float = 0.05, title: str | None = None
+) -> Axes:
+    """The `p_value` of each `test` of equal arms over `n`, the rows seen at each look.
+
+    A path that is ever below `alpha` is drawn in colour up to its first alarm, marked by a cross:
+    there somebody would have stopped. What nobody would have seen, and the other paths, are grey.
+    """
+    need(frame, ["test", "n", "p_value"], "peeking_paths")
+    if frame.empty:
+        return no_data(ax, "no test was looked at")
+    ax = axes(ax)
+    stopped = ended = 0
+    for _, rows in frame.groupby("test", sort=False):
+        path = rows.sort_values("n")
+        p = path["p_value"].to_numpy(float)
+        below = p < alpha
+        ended += int(below[-1])
+        ax.plot(path["n"], p.clip(min=LEAST_P), color=GREY, alpha=0.4, linewidth=0.9)
+        if below.any():
+            stopped += 1
+            until = path.head(int(below.argmax()) + 1)
+            y = until["p_value"].clip(lower=LEAST_P)
+            ax.plot(until["n"], y, color=VERMILION, linewidth=1.5, alpha=0.85, zorder=3)
+            at = (until["n"].iloc[-1], y.iloc[-1])
+            ax.plot(*at, marker="X", color=VERMILION, markersize=9, mec="white", zorder=4)
+    ax.axhspan(LEAST_P / 2, alpha, color=ORANGE, alpha=0.14, linewidth=0)
+    ax.axhline(alpha, color=BLACK, linestyle="--", linewidth=1.4, label=f"level {alpha:g}")
+    ax.plot([], [], color=VERMILION, marker="X", ls="-", label="until the first alarm")
+    ax.plot([], [], color=GREY, label="no alarm (or after it)")
+    ax.set_yscale("log")
+    ax.set_ylim(max(LEAST_P / 1.3, float(frame["p_value"].min()) / 1.6), 1.15)
+    ax.set_yticks([t for t in (1, 0.5, 0.2, 0.05, 0.01, 0.001) if t > ax.get_ylim()[0]])
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_minor_locator(NullLocator())
+    tick_unit(ax.xaxis, "n")
+    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    tests = frame["test"].nunique()
+    finding = (
+        f"Of {tests} tests of equal arms {stopped} are below {alpha:g} at some look, "
+        f"{ended} at the last"
+    )
+    x = "rows seen"
+    return finish(ax, title=title or finding, x=x, y="p-value (logarithmic)", grid="y")
+
+
+def effect_path(
+    frame: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    unit: Unit = "$",
+    truth: float | None = None,
+    planned: float | None = None,
+    title: str | None = None,
+) -> Axes:
+    """The `effect` over `n` with two bands: for one look only, and for all looks together.
+
+    Rows are those of `confidence_sequences.path`: `low`, `high` hold at every look, `fixed_low`,
+    `fixed_high` at one look. `truth` is drawn where it is known; `planned` marks the size at which
+    the one planned look would be. Bands of the first looks are cut off at the top and bottom.
+    """
+    columns = ["n", "effect", "low", "high", "fixed_low", "fixed_high"]
+    need(frame, columns, "effect_path")
+    if frame.empty:
+        return no_data(ax, "no look was taken")
+    ax = axes(ax, height=4.2)
+    rows = frame.sort_values("n", ignore_index=True)
+    looks = (
+        ("low", "high", SKY, "#DDEFFB", "--", "valid at every look"),
+        ("fixed_low", "fixed_high", ORANGE, "#FBE9C6", "-", "valid at one look"),
+    )
+    for low, high, colour, tint, line, label in looks:
+        ax.fill_between(rows["n"], rows[low], rows[high], color=tint, linewidth=0)
+        for end in (low, high):
+            named = label if end == low else None
+            ax.plot(rows["n"], rows[end], color=colour, linestyle=line, linewidth=1.5, label=named)
+    ax.plot(rows["n"], rows["effect"], color=BLUE, linewidth=2, label="effect so far")
+    ax.axhline(0, color=BLACK, linewidth=1.2)
+    if truth is not None:
+        ax.axhline(
+            truth, color=GREY, linestyle=":", linewidth=2, label=f"truth {said(truth, unit)}"
+        )
+    if planned is not None:
+        ax.axvline(planned, color=GREY, linestyle="--", linewidth=1.4, label="planned size")
+    first = [_first(rows, low, high) for low, high, *_ in looks]
+    shown = False
+    for at, marker in zip(first, "DX", strict=True):
+        if at is not None:
+            point = rows.loc[at, ["n", "effect"]]
+            label = None if shown else "0 is left out for the first time"
+            shown = True
+            look = {"color": VERMILION, "markersize": 10, "mec": "white", "ls": ""}
+            ax.plot(*point, marker=marker, **look, label=label, zorder=5)
+    ends = rows[["fixed_low", "fixed_high", "low", "high"]].iloc[len(rows) // 6 :]
+    bottom, top = float(np.nanmin(ends)), float(np.nanmax(ends))
+    room = 0.25 * (top - bottom)
+    ax.set_ylim(min(bottom, truth or 0.0) - room, max(top, truth or 0.0) + room)
+    tick_unit(ax.xaxis, "n")
+    tick_unit(ax.yaxis, unit)
+    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return finish(
+        ax,
+        title=title or _left_out(rows, *first),
+        x="rows seen",
+        y="treatment − control",
+        grid="y",
+    )
+
+
+def false_alarms(
+    frame: pd.DataFrame, ax: Axes | None = None, *, alpha: float = 0.05, title: str | None = None
+) -> Axes:
+    """Share of tests of equal arms with an alarm at a `look` or before it, by `rule`.
+
+    Rows are those of `peeking.false_alarms`: `alarms` with `low`–`high`. The dashed line is the
+    level that was promised.
+    """
+    need(frame, ["rule", "look", "alarms", "low", "high"], "false_alarms")
+    if frame.empty:
+        return no_data(ax, "no test was looked at")
+    ax = axes(ax)
+    told = []
+    for number, (rule, rows) in enumerate(frame.groupby("rule", sort=False)):
+        part = rows.sort_values("look")
+        colour, line = COLOURS[(3, 0, 2, 4)[number % 4]], LINES[number % len(LINES)]
+        ax.fill_between(
+            part["look"], part["low"], part["high"], color=colour, alpha=0.16, linewidth=0
+        )
+        ax.plot(
+            part["look"],
+            part["alarms"],
+            color=colour,
+            linestyle=line,
+            marker=MARKERS[number % len(MARKERS)],
+            markevery=max(len(part) // 8, 1),
+            markersize=6,
+            linewidth=2,
+            label=str(rule),
+        )
+        told.append(f"{rule} {said(part['alarms'].iloc[-1], '%')}")
+    goal = f"{100 * alpha:g} %"
+    ax.axhline(alpha, color=BLACK, linestyle="--", linewidth=1.4, label=f"promised: {goal}")
+    top = max(1.15 * float(frame["high"].max()), 2 * alpha)
+    ax.set_ylim(-0.02 * top, top)
+    tick_unit(ax.yaxis, "%")
+    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    looks = int(frame["look"].max())
+    return finish(
+        ax,
+        title=title or f"False alarms after {looks} looks: {', '.join(told)}",
+        x="looks so far",
+        y="tests with an alarm, 95 % interval",
+        grid="y",
+    )
+
+
+def _first(rows: pd.DataFrame, low: str, high: str) -> int | None:
+    """The first look whose limits leave 0 out."""
+    out = ((rows[low] > 0) | (rows[high] < 0)).to_numpy()
+    return int(out.argmax()) if out.any() else None
+
+
+def _left_out(rows: pd.DataFrame, always: int | None, fixed: int | None) -> str:
+    """Which of the two intervals leaves 0 out, and from which look on somebody would have said so.
+
+    The wider one never does so before the narrower one.
+    """
+    if fixed is None:
+        return "Neither interval leaves 0 out at any look"
+    told = f"The interval for one look leaves 0 out after {rows.loc[fixed, 'n']:,.0f} rows; "
+    if always is None:
+        return told + "the one for every look never does"
+    return told + f"the one for every look after {rows.loc[always, 'n']:,.0f}"

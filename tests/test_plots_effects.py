@@ -1,0 +1,92 @@
+"""Pictures of effects tell better from worse, whatever the unit and the direction."""
+
+import pandas as pd
+import pytest
+
+from mlops_helpers import plots
+from mlops_helpers.plots.base import BLUE, GREEN, ORANGE, VERMILION
+from tests.test_plots import EFFECT, EFFECTS, finding, texts
+
+GUARDRAILS = pd.DataFrame(
+    {
+        "metric": ["default_rate_approved", "auc_approved"],
+        "arm": "treatment",
+        "tolerance": [0.03, 0.02],
+        "state": ["holds", "open"],
+    }
+)
+
+
+def test_better_is_right_whatever_the_metric():
+    """A default rate that falls is drawn to the right, in the colour of what is better."""
+    ax = plots.ab_effects(EFFECTS)
+    drawn = [bar.lines[0].get_xdata()[0] for bar in ax.containers]
+    assert [value > 0 for value in drawn] == [True, True, False]
+    assert drawn == pytest.approx([60 / 210, 0.5, -0.6])
+    assert [bar.lines[0].get_color() for bar in ax.containers] == [BLUE, GREEN, VERMILION]
+    assert "default rate approved\n(lower is better)" in texts(ax)
+    ends = [bar.lines[2][0].get_segments()[0][:, 0].tolist() for bar in ax.containers]
+    assert ends[1] == pytest.approx([0.25, 1.0])
+
+
+def test_figures_stand_beside_in_their_own_unit():
+    """Dollars, points, AUC; a relative effect without limits is not given any."""
+    told = texts(plots.ab_effects(EFFECTS))
+    assert "$60  [−$90, $210]\nrelative 85.0 %, limits not known" in told
+    assert "−2.0 points  [−4.0, −1.0]\nrelative −15.0 %  [−29.0 %, −5.0 %]" in told
+    assert "−0.030  [−0.050, −0.010]" in told
+    assert finding(plots.ab_effects(EFFECTS)) == (
+        "Surely better: default rate approved; surely worse: auc approved"
+    )
+
+
+def test_guardrails_are_drawn_where_they_would_break():
+    """On the worse side, at the tolerance, on the row's own scale; their states in the title."""
+    ax = plots.ab_effects(EFFECTS, guardrails=GUARDRAILS)
+    bars = [line for line in ax.lines if line.get_color() == ORANGE and len(line.get_xdata())]
+    assert [bar.get_xdata()[0] for bar in bars] == pytest.approx([-0.75, -0.4])
+    assert [bar.get_ydata()[0] for bar in bars] == [1, 2]
+    assert "at most 3.0 points worse: holds" in texts(ax)
+    assert "guardrails: 1 holds, 1 open" in finding(ax)
+
+
+def test_arms_are_named_where_there_are_several():
+    """Two treatments' rows can be told apart; one alone needs no name."""
+    both = pd.concat([EFFECTS, EFFECTS.assign(arm="bold")])
+    assert "bold: profit per application" in texts(plots.ab_effects(both))
+    assert "treatment:" not in texts(plots.ab_effects(EFFECTS))
+
+
+def test_nothing_sure_is_said():
+    """If all intervals hold zero, no metric is called better or worse."""
+    unsure = EFFECTS.assign(low=-1.0, high=1.0)
+    assert finding(plots.ab_effects(unsure)) == "No metric is surely better or worse"
+
+
+def test_unknown_limits_are_no_claim():
+    """A row without limits is drawn as a point, and nothing is said of it."""
+    unknown = EFFECTS.head(1).assign(low=float("nan"), high=float("nan"))
+    ax = plots.ab_effects(unknown)
+    assert ax.containers[0].lines[0].get_xdata()[0] == 1.0
+    assert "[not known, not known]" in texts(ax)
+    assert finding(ax) == "No metric is surely better or worse"
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("fixed", "95 % interval"), ("always valid", "limits that hold at every look")],
+)
+def test_the_axis_says_which_interval_it_is(kind, said):
+    """An always-valid interval is not announced as one for a single look."""
+    assert said in plots.ab_effects(EFFECTS.assign(interval=kind)).get_xlabel()
+    assert said in plots.ab_effect(EFFECT.assign(interval=kind)).get_xlabel()
+
+
+def test_adjusted_profit_shares_an_axis_with_profit():
+    """The adjusted row has the unit of its metric; AUC is neither dollars nor a share."""
+    rows = pd.concat([EFFECTS.head(1)] * 2, ignore_index=True)
+    rows["metric"] = ["profit_per_application", "profit_per_application, adjusted"]
+    assert "$60" in finding(plots.ab_effect(rows))
+    assert "−0.030" in finding(plots.ab_effect(EFFECTS.tail(1)))
+    with pytest.raises(ValueError, match="all with ab_effects"):
+        plots.ab_effect(EFFECTS)

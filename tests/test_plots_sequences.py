@@ -1,0 +1,98 @@
+"""Pictures of early looks show who would have stopped, and what it costs not to be fooled."""
+
+import numpy as np
+import pytest
+
+from mlops_helpers import plots
+from mlops_helpers.confidence_sequences import path
+from mlops_helpers.peeking import false_alarms
+from mlops_helpers.plots.base import VERMILION
+from tests.test_plots import ALARMS, PATH, PEEKED, finding, texts
+
+
+def crosses(ax):
+    """Where the marks of a first time are, in the order of drawing."""
+    return [
+        (line.get_xdata()[0], line.get_ydata()[0])
+        for line in ax.lines
+        if line.get_marker() in ("X", "D") and len(line.get_xdata()) == 1
+    ]
+
+
+def test_a_path_is_coloured_until_somebody_would_have_stopped():
+    """The cross is at the first alarm; what comes after it and the quiet paths are grey."""
+    ax = plots.peeking_paths(PEEKED)
+    assert crosses(ax) == [(200, 0.04), (300, 0.01)]
+    coloured = [
+        line.get_xdata().tolist()
+        for line in ax.lines
+        if line.get_color() == VERMILION and len(line.get_xdata()) > 1
+    ]
+    assert coloured == [[100, 200], [100, 200, 300]]
+
+
+def test_paths_tell_any_look_from_the_last():
+    """The title counts both: an alarm at some look, and at the end."""
+    assert finding(plots.peeking_paths(PEEKED)) == (
+        "Of 3 tests of equal arms 2 are below 0.05 at some look, 1 at the last"
+    )
+    strict = plots.peeking_paths(PEEKED, alpha=0.001)
+    assert "0 are below 0.001 at some look, 0 at the last" in finding(strict)
+
+
+def test_a_p_value_of_zero_can_be_drawn():
+    """On a logarithmic axis it is drawn at the lowest place."""
+    ax = plots.peeking_paths(PEEKED.assign(p_value=0.0))
+    assert all(place > 0 for _, place in crosses(ax))
+    assert ax.get_ylim()[0] < min(place for _, place in crosses(ax))
+
+
+def test_the_two_bands_are_those_of_the_frame():
+    """Each limit is drawn at its values; the two kinds differ by their lines too."""
+    ax = plots.effect_path(PATH, truth=30.0, planned=400)
+    drawn = {tuple(np.round(line.get_ydata()[1:], 1)) for line in ax.lines[:4]}
+    assert drawn == {tuple(PATH[c][1:]) for c in ("low", "high", "fixed_low", "fixed_high")}
+    assert ax.lines[0].get_linestyle() != ax.lines[2].get_linestyle()
+    assert "truth $30" in texts(ax)
+    assert "planned size" in texts(ax)
+
+
+@pytest.mark.parametrize(
+    ("change", "marks", "told"),
+    [
+        ({}, [(400, 42.0), (200, 40.0)], "after 200 rows; the one for every look after 400"),
+        ({"low": -9.0}, [(200, 40.0)], "after 200 rows; the one for every look never does"),
+        ({"low": -9.0, "fixed_low": -5.0}, [], "Neither interval leaves 0 out at any look"),
+    ],
+)
+def test_the_first_look_without_zero_is_marked(change, marks, told):
+    """Both kinds of limits: when somebody would have called the arms different, if ever."""
+    ax = plots.effect_path(PATH.assign(**change))
+    assert crosses(ax) == marks
+    assert told in finding(ax)
+
+
+def test_what_the_core_returns_can_be_drawn():
+    """A path of a real sequence, and the false alarms of looks at it."""
+    rng = np.random.default_rng(0)
+    values, looks = rng.normal(size=1000), [100, 500, 1000]
+    ax = plots.effect_path(path(values, rng.random(1000) < 0.5, looks), unit="")
+    assert ax.lines[4].get_xdata().tolist() == looks
+    measured = false_alarms(values, looks, seed=1, repeats=20)
+    assert "after 3 looks" in finding(plots.false_alarms(measured))
+
+
+def test_false_alarms_are_drawn_with_their_promise():
+    """A curve and a band for each rule, the agreed level, and the last look's shares as title."""
+    ax = plots.false_alarms(ALARMS)
+    fixed, always, promise = ax.lines
+    assert fixed.get_ydata().tolist() == [0.05, 0.32]
+    assert always.get_ydata().tolist() == [0.0, 0.03]
+    assert set(promise.get_ydata()) == {0.05}
+    assert ax.get_ylim()[0] < 0, "a marker at 0 is seen whole"
+    assert finding(ax) == (
+        "False alarms after 50 looks: fixed interval 32.0 %, confidence sequence 3.0 %"
+    )
+    assert fixed.get_linestyle() != always.get_linestyle()
+    corners = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert (corners.min(), corners.max()) == pytest.approx((0.03, 0.39))
