@@ -52,6 +52,8 @@ log_rows        a frame checked against a table of the log, all faults at once
 log_reading     predictions with their outcomes: a window, or chunks of bounded memory
 log_outcomes    labels that arrive months later, every one accounted for
 log_plans       experiments in the log: one record a name, changed one step at a time
+log_experiments  the sums of an experiment's exposures, computed by the database (SQL)
+log_ranks       the AUC of each arm, from ranks that the database has summed (SQL)
 log_steps       stages of a scheduled run, each with its status and seconds
 log_store       the log's database: opened, written in one transaction, read in one snapshot
 upgrading       schema versions of the log: older upgraded, newer and foreign ones refused

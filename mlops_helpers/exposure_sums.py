@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mlops_helpers.delong import auc_moments
 
@@ -31,6 +31,7 @@ __all__ = [
     "ExposureSums",
     "as_cells",
     "checked_instant",
+    "from_codes",
     "from_rows",
     "refuse_unusable",
 ]
@@ -161,6 +162,29 @@ def as_cells(cells: pd.DataFrame) -> pd.DataFrame:
     return ordered.sort_values(list(CELL_KEYS), ignore_index=True)
 
 
+def from_codes(
+    codes: ArrayLike, sums: Sequence[ArrayLike], arms: tuple[str, ...], *, stages: int
+) -> pd.DataFrame:
+    """Cells from their codes and `CELL_SUMS`, each with a value for every code.
+
+    A code is that of `numpy.ravel_multi_index`: the keys in the order of `CELL_KEYS`, counted from
+    0 (arms and stages by their place, then False, True; approve, decline; 0, 1, not known).
+    """
+    shape = (len(arms), stages, 2, 2, 3, 2)
+    index = np.unravel_index(np.asarray(codes, dtype=np.int64), shape)
+    words: tuple[NDArray[np.generic], ...] = (
+        np.array(arms, dtype=object),
+        np.arange(stages),
+        np.array([False, True]),
+        np.array(["approve", "decline"], dtype=object),
+        np.array([0.0, 1.0, np.nan]),
+        np.array([False, True]),
+    )
+    columns = {name: word[k] for name, word, k in zip(CELL_KEYS, words, index, strict=True)}
+    columns |= {name: np.asarray(each) for name, each in zip(CELL_SUMS, sums, strict=True)}
+    return as_cells(pd.DataFrame(columns))
+
+
 def checked_instant(as_of: pd.Timestamp) -> None:
     """Raise `ValueError` for what is no instant."""
     if as_of is pd.NaT or as_of.tzinfo is None:
@@ -269,21 +293,10 @@ def _cells(
     keys: dict[str, NDArray[np.int64]], sums: Sequence[NDArray[np.float64]], arms: tuple[str, ...]
 ) -> pd.DataFrame:
     shape = (len(arms), int(keys["stage"].max(initial=0)) + 1, 2, 2, 3, 2)
-    cell = np.ravel_multi_index(tuple(keys[name] for name in CELL_KEYS), shape)
-    totals = [np.bincount(cell, weights=values, minlength=int(np.prod(shape))) for values in sums]
+    code = np.ravel_multi_index(tuple(keys[name] for name in CELL_KEYS), shape)
+    totals = [np.bincount(code, weights=values, minlength=int(np.prod(shape))) for values in sums]
     there = np.flatnonzero(totals[0])
-    index = dict(zip(CELL_KEYS, np.unravel_index(there, shape), strict=True))
-    words: dict[str, NDArray[np.generic]] = {
-        "variant": np.array(arms, dtype=object),
-        "stage": np.arange(shape[1]),
-        "complete": np.array([False, True]),
-        "decision": np.array(["approve", "decline"], dtype=object),
-        "default": np.array([0.0, 1.0, np.nan]),
-        "fallback": np.array([False, True]),
-    }
-    columns = {name: words[name][index[name]] for name in CELL_KEYS}
-    columns |= {name: total[there] for name, total in zip(CELL_SUMS, totals, strict=True)}
-    return as_cells(pd.DataFrame(columns))
+    return from_codes(there, [total[there] for total in totals], arms, stages=shape[1])
 
 
 def _aucs(

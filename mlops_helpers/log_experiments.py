@@ -11,25 +11,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from mlops_helpers import tables
+from mlops_helpers import log_ranks, tables
 from mlops_helpers.contracts import NUMERIC
-from mlops_helpers.delong import MIN_PER_CLASS
 from mlops_helpers.exposure_sums import (
     AUC_COLUMNS,
-    CELL_KEYS,
-    CELL_SUMS,
     CROSSED,
     REPEATED,
     STRANGE,
     ExposureSums,
-    as_cells,
     checked_instant,
+    from_codes,
     refuse_unusable,
 )
+from mlops_helpers.log_ranks import SUMS, sums
 from mlops_helpers.log_rows import searched
 from mlops_helpers.sql_frames import epoch, utc_series
 from mlops_helpers.tables import experiments, outcomes, predictions
@@ -42,7 +39,6 @@ __all__ = ["read"]
 
 _UNKNOWN = 2  # in the code of a cell: an outcome that is not known
 _CROSSED = -1  # in its place: a unit that met several arms
-_DOUBLE = sa.Double()
 _CELL, _AUC = 0, 1  # what a row of the answer is about
 
 
@@ -77,9 +73,11 @@ def read(
         first, last = utc_series(pd.Series([cells["first"].min(), cells["last"].max()]))
         seen = first, last
     return ExposureSums(
-        cells=_cells(cells, plan, max(len(kept), 1)),
+        cells=from_codes(
+            cells["code"], [cells[name] for name in SUMS], plan.arms, stages=max(len(kept), 1)
+        ),
         aucs=pd.DataFrame(
-            [(arm, *_auc(ranked.get(k))) for k, arm in enumerate(plan.arms)],
+            [(arm, *log_ranks.auc(ranked.get(k))) for k, arm in enumerate(plan.arms)],
             columns=list(AUC_COLUMNS),
         ),
         left_out={
@@ -118,8 +116,8 @@ def _count(connection: sa.Connection, plan: ExperimentPlan, as_of: pd.Timestamp)
     """Rows in an arm and rows in none; `ValueError` if one in an arm lacks a number it needs."""
     in_arm = predictions.c.variant.in_(plan.arms)
     names = ["loan_amount", *([plan.covariate] if plan.covariate is not None else [])]
-    lacks = [_number(sa.and_(in_arm, predictions.c[name].is_(None))) for name in names]
-    query = sa.select(sa.func.count(), _number(in_arm), *lacks).where(*_exposed(plan, as_of))
+    lacks = [tables.number(sa.and_(in_arm, predictions.c[name].is_(None))) for name in names]
+    query = sa.select(sa.func.count(), tables.number(in_arm), *lacks).where(*_exposed(plan, as_of))
     total, known, *lacking = map(int, connection.execute(query).one())
     refuse_unusable({f"have no finite {n}": k for n, k in zip(names, lacking, strict=True)})
     return known, total - known
@@ -146,7 +144,9 @@ def _question(
     exposed = sa.select(*kept, *named).cte("exposed")
     crossed = exposed.c.lowest != exposed.c.highest
     unit = sa.and_(~crossed, exposed.c.prediction_id == exposed.c.first_id)
-    return sa.union_all(_cell_sums(exposed, crossed, unit), _rank_sums(exposed, unit))
+    return sa.union_all(
+        _cell_sums(exposed, crossed, unit), log_ranks.rank_sums(exposed, unit, part=_AUC)
+    )
 
 
 def _exposures(
@@ -155,7 +155,7 @@ def _exposures(
     """Each exposure in an arm: its arm and cell as small integers, and what is summed.
 
     `score` is there only where the AUC is made of it. The code of a cell is that of
-    `numpy.ravel_multi_index`, the keys in the order of `CELL_KEYS`.
+    `exposure_sums.from_codes`.
     """
     rows = predictions.c
     arm = sa.case({name: k for k, name in enumerate(plan.arms)}, value=rows.variant)
@@ -169,10 +169,10 @@ def _exposures(
     keys = (
         (len(plan.arms), arm),
         (max(len(stages), 1), stage),
-        (2, _bit(complete)),
-        (2, _bit(~approved)),
+        (2, tables.bit(complete)),
+        (2, tables.bit(~approved)),
         (3, outcome),
-        (2, _bit(rows.model_version != planned)),
+        (2, tables.bit(rows.model_version != planned)),
     )
     code: sa.ColumnElement[int] = sa.literal_column("0")
     for size, key in keys:
@@ -182,7 +182,7 @@ def _exposures(
     in_time = sa.and_(
         outcomes.c.prediction_id == rows.prediction_id, outcomes.c.outcome_at <= epoch(as_of)
     )
-    x = rows[plan.covariate] if plan.covariate is not None else sa.literal_column("0.0", _DOUBLE)
+    x = rows[plan.covariate] if plan.covariate is not None else sa.cast(0.0, sa.Double)
     return (
         sa.select(
             rows.application_id,
@@ -211,7 +211,7 @@ def _cell_sums(
             sa.literal_column(str(_CELL)).label("part"),
             code.label("code"),
             sa.func.count().label("n"),
-            *_sums(amount, amount * amount, x, x * x, x * amount),
+            *sums(amount, amount * amount, x, x * x, x * amount),
             sa.func.min(scored_at).label("first"),
             sa.func.max(scored_at).label("last"),
         )
@@ -220,104 +220,4 @@ def _cell_sums(
     )
 
 
-def _rank_sums(exposed: sa.CTE, unit: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """Of each arm: its positives, and the ranks of both classes that `_auc` is made of.
-
-    A rank is twice the number of the other class with a lower score, plus once that with the same.
-    """
-    arm, score = exposed.c.arm, exposed.c.score
-    tied = (
-        sa.select(
-            arm,
-            score,
-            _number(exposed.c.outcome == 1).label("positives"),
-            _number(exposed.c.outcome == 0).label("negatives"),
-        )
-        .where(unit, score.is_not(None))
-        .group_by(arm, score)
-        .subquery("tied")
-    )
-    doubles = {name: sa.cast(tied.c[name], _DOUBLE) for name in ("positives", "negatives")}
-    window: dict[str, Any] = {
-        "partition_by": tied.c.arm,
-        "order_by": tied.c.score,
-        "rows": (None, 0),
-    }
-    lower = {
-        name: 2 * sa.func.sum(each, type_=_DOUBLE).over(**window) - each
-        for name, each in doubles.items()
-    }
-    ranked = sa.select(
-        tied.c.arm,
-        *(each.label(name) for name, each in doubles.items()),
-        *(each.label(f"lower_{name}") for name, each in lower.items()),
-    ).subquery("ranked")
-    m, n = ranked.c.positives, ranked.c.negatives
-    of_m, of_n = ranked.c.lower_negatives, ranked.c.lower_positives
-    no_time = sa.cast(sa.null(), sa.BigInteger)
-    return sa.select(
-        sa.literal_column(str(_AUC)),
-        ranked.c.arm,
-        sa.cast(sa.func.sum(m + n), sa.BigInteger),
-        *_sums(m, m * of_m, m * of_m * of_m, n * of_n, n * of_n * of_n),
-        no_time,
-        no_time,
-    ).group_by(ranked.c.arm)
-
-
-def _auc(sums: Any) -> tuple[int, int, float, float]:  # noqa: ANN401 - a row of the answer
-    """Positives, negatives, AUC and DeLong's variance of an arm (source: `delong`).
-
-    The placement of a positive is its rank / 2n, that of a negative 1 - its rank / 2m; the
-    variance is the sum of both classes' variances of placements, each by its size.
-    """
-    if sums is None:
-        return 0, 0, np.nan, np.nan
-    m = int(sums["s0"])
-    n = int(sums["n"]) - m
-    if min(m, n) == 0:
-        return m, n, np.nan, np.nan
-    auc = sums["s1"] / (2 * n) / m
-    if min(m, n) < MIN_PER_CLASS:
-        return m, n, auc, np.nan
-    of_m = _variance(m, sums["s1"] / (2 * n), sums["s2"] / (2 * n) ** 2)
-    of_n = _variance(n, sums["s3"] / (2 * m), sums["s4"] / (2 * m) ** 2)
-    return m, n, auc, of_m / m + of_n / n
-
-
-def _variance(n: int, total: float, squares: float) -> float:
-    return max(squares - total**2 / n, 0.0) / (n - 1)
-
-
-def _cells(found: pd.DataFrame, plan: ExperimentPlan, stages: int) -> pd.DataFrame:
-    """The cells by their keys instead of their codes."""
-    shape = (len(plan.arms), stages, 2, 2, 3, 2)
-    keys = np.unravel_index(found["code"].to_numpy(dtype=np.int64), shape)
-    words = (
-        np.array(plan.arms, dtype=object),
-        np.arange(stages),
-        np.array([False, True]),
-        np.array(["approve", "decline"], dtype=object),
-        np.array([0.0, 1.0, np.nan]),
-        np.array([False, True]),
-    )
-    columns = {name: word[k] for name, word, k in zip(CELL_KEYS, words, keys, strict=True)}
-    sums = {name: found[short].to_numpy() for name, short in zip(CELL_SUMS, _SHORT, strict=True)}
-    return as_cells(pd.DataFrame(columns | sums))
-
-
-def _sums(*values: sa.ColumnElement[float]) -> list[sa.ColumnElement[float]]:
-    named = zip(_SHORT[1:], values, strict=True)
-    return [sa.func.sum(value, type_=_DOUBLE).label(name) for name, value in named]
-
-
-def _number(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    return sa.func.coalesce(sa.func.sum(_bit(condition)), 0)
-
-
-def _bit(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    return sa.case((condition, 1), else_=0)
-
-
-_SHORT = ("n", "s0", "s1", "s2", "s3", "s4")
-_COLUMNS = ["part", "code", *_SHORT, "first", "last"]
+_COLUMNS = ["part", "code", *SUMS, "first", "last"]

@@ -108,16 +108,16 @@ def _counts(
     known = outcomes.c["default"].is_not(None)
     columns = {
         "n": sa.func.count(),
-        "approved": _number(predictions.c.decision == "approve"),
-        "labelled": _number(known),
-        "defaults": _number(outcomes.c["default"] == 1),
+        "approved": tables.number(predictions.c.decision == "approve"),
+        "labelled": tables.number(known),
+        "defaults": tables.number(outcomes.c["default"] == 1),
         "predicted": sa.func.avg(sa.case((known, predictions.c.probability))),
     }
-    columns |= {f"missing {c}": _number(predictions.c[c].is_(None)) for c in FEATURES}
+    columns |= {f"missing {c}": tables.number(predictions.c[c].is_(None)) for c in FEATURES}
     for column, (low, high) in LIMITS.items():
         outside = [predictions.c[column] < low] if np.isfinite(low) else []
         outside += [predictions.c[column] > high] if np.isfinite(high) else []
-        columns[f"outside {column}"] = _number(sa.or_(*outside))
+        columns[f"outside {column}"] = tables.number(sa.or_(*outside))
     in_time = sa.and_(
         outcomes.c.prediction_id == predictions.c.prediction_id,
         outcomes.c.outcome_at <= epoch(as_of),
@@ -212,7 +212,3 @@ def _metrics(
     )
     frame = sql_frames.read(connection, query)
     return frame.drop_duplicates(["metric", "subject", "model_version"], keep="last")
-
-
-def _number(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)

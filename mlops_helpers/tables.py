@@ -18,6 +18,7 @@ __all__ = [
     "SHADOW",
     "STEP_STATES",
     "alerts",
+    "bit",
     "by_code_point",
     "deliveries",
     "experiments",
@@ -25,6 +26,7 @@ __all__ = [
     "insert_selected",
     "metrics",
     "microsecond",
+    "number",
     "outcomes",
     "predictions",
     "steps",
@@ -234,6 +236,16 @@ def within(start: pd.Timestamp | None, end: pd.Timestamp | None) -> list[sa.Colu
     if end is not None:
         bounds.append(predictions.c.scored_at < microsecond(end))
     return bounds
+
+
+def bit(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    """1 where the condition holds, 0 where it does not or is not known."""
+    return sa.case((condition, 1), else_=0)
+
+
+def number(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    """In how many rows the condition holds; 0 without any row."""
+    return sa.func.coalesce(sa.func.sum(bit(condition)), 0)
 
 
 def by_code_point(connection: sa.Connection, text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:

@@ -90,6 +90,8 @@ SYSTEMS: dict[str, tuple[set[str], set[str]]] = {
             "sql_frames",
             "log_summaries",
             "log_plans",
+            "log_experiments",
+            "log_ranks",
             "log_outcomes",
             "log_alerts",
             "log_deliveries",
