@@ -1,0 +1,224 @@
+"""What mlops_helpers.experiments promises: steps of a life cycle, one transaction each."""
+
+import os
+import signal
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from mlops_helpers.assignment import Experiment
+from mlops_helpers.experiment_plan import ExperimentPlan
+from mlops_helpers.experiments import Experiments, UnknownExperiment
+from mlops_helpers.lifecycle import StepRefused
+from mlops_helpers.predictions import PredictionLog
+from tests.log_writers import everything, heard, killed, process
+
+JANUARY, FEBRUARY, MARCH, JUNE = (
+    pd.Timestamp(f"2024-0{month}-01", tz="UTC") for month in (1, 2, 3, 6)
+)
+PLAN = ExperimentPlan(
+    Experiment("v4-against-v3", ramp=0.2), {"control": 3, "treatment": 4}, "earns more", 5000, 25.0
+)
+NAME = PLAN.name
+FOUND = SimpleNamespace(conclusion="deploy", sentence="Deploy treatment: $31 more.")
+LIFE = {  # every step of a whole life, in its order
+    "draft": lambda kept: kept.draft(PLAN, JANUARY),
+    "amend": lambda kept: kept.amend(NAME, {"size": 6000}, JANUARY, "power"),
+    "start": lambda kept: kept.start(NAME, JANUARY, available=[1, 2, 3, 4]),
+    "ramp": lambda kept: kept.ramp(NAME, 1.0, FEBRUARY, "no guardrail moved"),
+    "pause": lambda kept: kept.pause(NAME, FEBRUARY, "a faulty feed"),
+    "resume": lambda kept: kept.resume(NAME, FEBRUARY, "mended"),
+    "complete": lambda kept: kept.complete(NAME, MARCH, "planned size reached"),
+    "conclude": lambda kept: kept.conclude(NAME, FOUND, JUNE),
+}
+
+
+@pytest.fixture
+def log(store_url):
+    """An open, empty log."""
+    with PredictionLog(store_url) as log:
+        yield log
+
+
+def live(kept, until):
+    """A life up to and with a step."""
+    for name, step in LIFE.items():
+        step(kept)
+        if name == until:
+            return
+
+
+def test_a_whole_life(log):
+    """Each step comes back as the record that is stored; the plan as it was amended."""
+    kept = Experiments(log)
+    states = []
+    for step in LIFE.values():
+        states.append(step(kept)["status"])
+        assert [step(kept)] == log.experiments()
+    lived = "draft draft running running paused running completed completed"
+    assert states == lived.split()
+    plan, record = kept.get(NAME)
+    assert plan == replace(PLAN, experiment=PLAN.experiment.at(1.0), size=6000)
+    assert [event["event"] for event in record["events"]] == [
+        *("drafted", "amended", "started", "ramped", "paused", "resumed", "completed", "analysed")
+    ]
+    assert (record["conclusion"], record["verdict"]) == ("deploy", FOUND.sentence)
+    assert record["analysed"] == JUNE.isoformat()
+
+
+def test_a_notebook_that_is_run_again_changes_nothing(log):
+    """The same steps with the same words, after all of them: no error, no event more."""
+    kept = Experiments(log)
+    live(kept, "conclude")
+    before = log.experiments()
+    live(kept, "conclude")
+    assert log.experiments() == before
+
+
+def test_what_is_refused_is_not_stored(log):
+    """A name in use, an arm without a model, a change after the start: as lifecycle says."""
+    kept = Experiments(log)
+    kept.draft(PLAN, JANUARY)
+    before = log.experiments()
+    with pytest.raises(StepRefused, match="'v4-against-v3' is already in use"):
+        kept.draft(replace(PLAN, size=10), FEBRUARY)
+    with pytest.raises(StepRefused, match="'treatment' has no model: version 4"):
+        kept.start(NAME, JANUARY, available=iter([1, 2, 3]))
+    assert log.experiments() == before
+    kept.start(NAME, JANUARY)
+    before = log.experiments()
+    with pytest.raises(StepRefused, match="size 5000 -> 10: fixed at the start"):
+        kept.amend(NAME, {"size": 10}, FEBRUARY, "too slow")
+    assert log.experiments() == before
+
+
+@pytest.mark.parametrize("step", [name for name in LIFE if name != "draft"] + ["get"])
+def test_an_experiment_that_does_not_exist_is_refused(log, step):
+    """With the names that are there, and the nearest; nothing is stored."""
+    kept = Experiments(log)
+    ask = LIFE.get(step, lambda kept: kept.get(NAME))
+    with pytest.raises(UnknownExperiment, match=r"'v4-against-v3' does not exist\..*none yet; dra"):
+        ask(kept)
+    other = replace(PLAN, experiment=Experiment("v4-against-v2"))
+    kept.draft(other, JANUARY)
+    said = r"does not exist; did you mean 'v4-against-v2'\? The log has: 'v4-against-v2'"
+    with pytest.raises(UnknownExperiment, match=said):
+        ask(kept)
+    assert kept.names() == ("v4-against-v2",)
+
+
+OLD = {
+    **{"name": "old", "arms": ["control", "treatment"], "split": [0.5, 0.5], "cutoff": 0.2},
+    **{"salt": "", "hypothesis": "earns more", "primary_metric": "profit_per_application"},
+    **{"smallest_effect": 25.0, "versions": [1, 2], "start": "2024-01-01T00:00:00+00:00"},
+    **{"conclusion": "undecided", "verdict": "Undecided: $3 more."},
+}
+
+
+def test_what_an_earlier_release_kept_is_told_as_over(log):
+    """As it was written, completed and marked; it is no whole plan, and its name stays taken."""
+    log.change_experiment("old", lambda _: OLD)
+    kept = Experiments(log)
+    assert kept.names() == ("old",)
+    assert log.experiments() == [
+        {**OLD, "status": "completed", "imported": True, "events": []},
+    ]
+    with pytest.raises(ValueError, match="'old' lacks ramp, size, guardrails"):
+        kept.get("old")
+    with pytest.raises(StepRefused, match="it is completed: it never starts again"):
+        kept.start("old", JUNE)
+    again = replace(PLAN, experiment=Experiment("old"))
+    with pytest.raises(StepRefused, match=r"'old' is already in use: .* completed"):
+        kept.draft(again, JUNE)
+
+
+def _try(told, url, steps):
+    """Take steps (a method and its arguments) at a word from the parent; tell what came of each."""
+    with PredictionLog(url) as log:
+        kept = Experiments(log)
+        for method, *arguments in steps:
+            told.send("ready")
+            heard(told)
+            try:
+                getattr(kept, method)(*arguments)
+                told.send("done")
+            except StepRefused as refusal:
+                told.send(str(refusal))
+
+
+def test_of_two_processes_one_wins_and_the_other_is_refused(store_url):
+    """Two plans for one name, then two steps from one state: always exactly one is taken.
+
+    Whoever loses is told why; the log holds what the winner wanted, and nothing of the loser's.
+    """
+    rounds = [Experiment(f"round-{number}") for number in range(6)]
+    with PredictionLog(store_url):
+        pass
+    plans = [[replace(PLAN, experiment=one, size=size) for one in rounds] for size in (100, 200)]
+    steps = [
+        [
+            step
+            for one, plan in zip(rounds, mine, strict=True)
+            for step in (
+                ("draft", plan, JANUARY),
+                ("start", one.name, (FEBRUARY, MARCH)[place]),
+                (("pause", "complete")[place], one.name, JUNE, "a race"),
+            )
+        ]
+        for place, mine in enumerate(plans)
+    ]
+    outcomes = []
+    with (
+        process(_try, store_url, steps[0]) as (one, ours),
+        process(_try, store_url, steps[1]) as (other, theirs),
+    ):
+        for _ in steps[0]:
+            assert [heard(ours), heard(theirs)] == ["ready", "ready"]
+            ours.send("go")
+            theirs.send("go")
+            outcomes.append((heard(ours), heard(theirs)))
+        assert [killed(one), killed(other)] == [False, False]
+    with PredictionLog(store_url) as log:
+        kept = Experiments(log)
+        for number, one in enumerate(rounds):
+            drafts, starts, ends = outcomes[3 * number : 3 * number + 3]
+            plan, record = kept.get(one.name)
+            winner = plans[drafts.index("done")][number]
+            assert "already in use: that experiment is draft and differs in size" in str(drafts)
+            assert plan == winner
+            assert sorted(said == "done" for said in starts) == [False, True]
+            assert "it is running: it runs already" in str(starts)
+            when = (FEBRUARY, MARCH)[starts.index("done")]
+            assert record["events"][1]["at"] == when.isoformat()
+            if ends == ("done", "done"):  # paused, then completed, is a way to go
+                assert [event["event"] for event in record["events"][2:]] == ["paused", "completed"]
+            else:
+                assert ends[1] == "done"
+                assert "it is completed: it never starts again" in ends[0]
+            assert record["status"] == "completed"
+
+
+def _die_in(told, url, step):
+    """Take a step, and be killed when all is written and before it is committed."""
+    with PredictionLog(url) as log:
+        told.send("open")
+        sa.event.listen(sa.Engine, "commit", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        LIFE[step](Experiments(log))
+
+
+def test_a_step_that_is_killed_was_never_taken(tmp_path):
+    """Whichever it is: the record stays as it was before, and the step can be taken again."""
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    with PredictionLog(url) as log:
+        kept = Experiments(log)
+        for name, step in LIFE.items():
+            before = log.experiments()
+            with process(_die_in, url, name) as (child, told):
+                assert everything(told) == ["open"]
+                assert killed(child)
+            assert log.experiments() == before
+            step(kept)
+            assert log.experiments() != before
