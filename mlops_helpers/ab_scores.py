@@ -1,0 +1,250 @@
+"""Does the analysis of an experiment keep its promises? Its error rates, on a known truth.
+
+Every draw of `known_arms` goes through the analysis as it is: sums of exposures, intervals,
+verdict. What a claim promises stands beside what was found, with the Monte Carlo interval of that.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from mlops_helpers.ab_draws import COSTS
+from mlops_helpers.ab_testing import ADJUSTED, SRM_ALPHA, Analysis, analyze_sums, check_ratio
+from mlops_helpers.experiment_plan import METRICS, ExperimentPlan, Guardrail, Stop
+from mlops_helpers.exposure_sums import ExposureSums, from_rows
+from mlops_helpers.known_arms import EARLY, EXPERIMENT, START, known_arms
+from mlops_helpers.peeking import false_alarms
+
+__all__ = ["endings", "error_rates", "look_rates", "mismatch_rates", "size_rates"]
+
+ALPHA, POWER = 0.05, 0.8
+Promise = Literal["about", "at most", "at least"]
+Claim = tuple[str, Promise, float, str]  # what is claimed, how, the nominal share, what was done
+_CONTROL, _TREATMENT = EXPERIMENT.arms
+_PRIMARY = "profit_per_application"
+_CLAIM = ["claim", "promise", "nominal", "note"]
+
+
+def error_rates(*, repeats: int = 60, seed: int, size: int | None = None) -> pd.DataFrame:
+    """What the analysis promises and what it does: a row for each claim.
+
+    Columns claim, promise ("about", "at most" or "at least"), nominal (the share promised), rate
+    (found in `n` experiments), low, high (Wilson's 95 % interval), n, kept and note (what was
+    done). kept is false where a promise is surely broken: by Wilson's interval at 5 % over all
+    claims together, since of twenty honest ones one leaves its own interval by chance.
+
+    The parts are `size_rates`, `look_rates`, `endings` and `mismatch_rates`. `repeats` counts
+    experiments of the first; the others have more where a draw is cheap, fewer where it is dear.
+    """
+    parts = [
+        size_rates(repeats=repeats, seed=seed, size=size),
+        look_rates(repeats=8 * repeats, seed=seed),
+        endings(repeats=max(repeats // 3, 1), seed=seed),
+        mismatch_rates(repeats=10 * repeats, seed=seed),
+    ]
+    return _judged(pd.concat(parts, ignore_index=True))
+
+
+def size_rates(*, repeats: int, seed: int, size: int | None = None) -> pd.DataFrame:
+    """Errors of the one test at the planned size: false alarms, coverage, power, guardrails.
+
+    size: applications an arm; by default as many as the true gain needs for a power of 80 %.
+    """
+    world = known_arms()
+    n = world.size(POWER) if size is None else size
+    arms, when = np.repeat([0, 1], n), pd.DatetimeIndex(np.full(2 * n, START))
+    truth = {metric: world.truth(metric) for metric in METRICS}
+    fall = float(truth["approval_rate"][0] - truth["approval_rate"][1])
+    plain = _plan(n)
+    guarded = _plan(n, covariate=EARLY, guardrails=(Guardrail("approval_rate", fall),))
+    found: dict[Claim, list[bool]] = defaultdict(list)
+    note = f"{n:,} an arm"
+    for repeat in range(repeats):
+        equal = world.draw(arms, when, [seed, 1, repeat, 0], equal=True)
+        _note_equal(found, _look(equal, plain, 1), note)
+        better = world.draw(arms, when, [seed, 1, repeat, 1], equal=False)
+        seen = _look(better, plain, 1).conclusion == "deploy"
+        power: Claim = ("deploys the better model, one look", "at least", POWER, note)
+        found[power].append(seen)
+        guarded_said = _look(better, guarded, 1)
+        _note_coverage(found, guarded_said, truth, note)
+        edge: Claim = ("guardrail holds, truth at its tolerance", "at most", ALPHA / 2, note)
+        found[edge].append(bool((guarded_said.guardrails["state"] == "holds").all()))
+    return _table(found)
+
+
+def look_rates(
+    *, repeats: int, seed: int, rows: int = 4000, looks: int = 50, share: float = 0.5
+) -> pd.DataFrame:
+    """False alarms of the profit of equal arms over many looks, with and without the sequence."""
+    when = pd.DatetimeIndex(np.full(rows, START))
+    drawn = known_arms().draw(np.zeros(rows, dtype=int), when, [seed, 2], equal=True)
+    profit = COSTS.profit(drawn["loan_amount"], drawn["default"], drawn["decision"] == "approve")
+    seen = np.linspace(rows // looks, rows, looks).astype(int)
+    alarms = false_alarms(profit, seen, seed=seed, repeats=repeats, share=share)
+    last = alarms[alarms["look"] == looks].assign(
+        claim=[f"false alarm in {looks} looks, {rule}" for rule in alarms["rule"].unique()],
+        promise="at most",
+        nominal=ALPHA,
+        note=f"profit, {rows:,} rows, {share:.0%} of them to treatment",
+        n=repeats,
+        rate=lambda frame: frame["alarms"],
+    )
+    return _judged(last)
+
+
+def endings(
+    *,
+    repeats: int,
+    seed: int,
+    size: int = 800,
+    looks: int = 12,
+    stops: Sequence[Stop] = ("fixed size", "always valid"),
+    equal: bool = True,
+) -> pd.DataFrame:
+    """How the whole rule ends, guardrail and all, that is asked every month until it decides.
+
+    The arms are equal; with `equal=False` the treatment is truly better, and with the plan's size
+    (`KnownArms.size`) it is to be deployed in 80 % of the cases. The split is a coin, and every
+    arm has its size at the last look at the latest.
+    """
+    found: dict[Claim, list[bool]] = {}
+    for stop in stops:
+        plan = _plan(size, stop=stop, guardrails=(Guardrail("default_rate_approved", 0.05),))
+        what = ("deploys an equal model", "at most", ALPHA / 2)
+        if not equal:
+            what = ("deploys the better model", "at least", POWER)
+        claim: Claim = (f"{what[0]}, {stop}, {looks} looks", *what[1:], f"about {size:,} an arm")
+        found[claim] = [
+            _live(plan, [seed, 3, repeat], looks, equal=equal) == "deploy"
+            for repeat in range(repeats)
+        ]
+    return _table(found)
+
+
+def mismatch_rates(
+    *,
+    repeats: int,
+    seed: int,
+    lost: Sequence[float] = (0.0, 0.02, 0.05, 0.1),
+    rows: Sequence[int] = (10_000,),
+) -> pd.DataFrame:
+    """How often it is noticed that rows of the treatment are lost.
+
+    lost: the share of the treatment's rows that never arrive, of so many `rows` in both arms. The
+    nominal shares are those of the noncentral chi-square distribution.
+    """
+    found: dict[Claim, list[bool]] = {}
+    for total in rows:
+        for place, share in enumerate(lost):
+            rng = np.random.default_rng([seed, 4, total, place])
+            control = rng.binomial(total, 0.5, size=repeats)
+            arrived = rng.binomial(total - control, 1 - share)
+            name = f"mismatch noticed, {share:.0%} of treatment lost"
+            found[name, "about", _noticed(total, share), f"{total:,} rows in all"] = [
+                not check_ratio({_CONTROL: int(c), _TREATMENT: int(t)}, EXPERIMENT).passed
+                for c, t in zip(control, arrived, strict=True)
+            ]
+    return _table(found)
+
+
+def _noticed(total: int, lost: float) -> float:
+    """The chance that the chi-square test of the arms' sizes notices the loss."""
+    if not lost:
+        return SRM_ALPHA
+    left = total * (1 - lost / 2)
+    share = (1 - lost) / (2 - lost)  # treatment's, of what arrives
+    distance = left * (2 * share - 1) ** 2
+    return float(stats.ncx2.sf(stats.chi2.isf(SRM_ALPHA, 1), 1, distance))
+
+
+def _plan(
+    size: int,
+    *,
+    stop: Stop = "fixed size",
+    guardrails: tuple[Guardrail, ...] = (),
+    covariate: str | None = None,
+) -> ExperimentPlan:
+    return ExperimentPlan(
+        EXPERIMENT,
+        {_CONTROL: 1, _TREATMENT: 2},
+        "The treatment's decisions earn more, because its score knows more.",
+        size,
+        100.0,
+        guardrails=guardrails,
+        stop=stop,
+        covariate=covariate,
+    )
+
+
+def _look(rows: pd.DataFrame, plan: ExperimentPlan, month: int) -> Analysis:
+    """The analysis as known when `month` months are over."""
+    sums: ExposureSums = from_rows(rows, plan, as_of=START + pd.DateOffset(months=month))
+    return analyze_sums(sums, plan, costs=COSTS)
+
+
+def _note_equal(found: dict[Claim, list[bool]], said: Analysis, note: str) -> None:
+    by_metric = said.effects.set_index("metric")
+    for metric in METRICS:
+        alarm = bool(by_metric.loc[metric, "p_value"] < ALPHA)
+        found[f"false alarm, {metric}", "about", ALPHA, note].append(alarm)
+    companions = said.effects[said.effects["role"] == "companion"]
+    any_of = bool((companions["p_adjusted"] < ALPHA).any())
+    found["false alarm, any companion after Holm", "at most", ALPHA, note].append(any_of)
+    deployed = said.conclusion == "deploy"
+    found["deploys an equal model, one look", "at most", ALPHA / 2, note].append(deployed)
+
+
+def _note_coverage(
+    found: dict[Claim, list[bool]], said: Analysis, truth: Mapping[str, np.ndarray], note: str
+) -> None:
+    for row in said.effects.to_dict("records"):
+        metric = str(row["metric"])
+        control, treatment = truth[_PRIMARY if metric == ADJUSTED else metric]
+        gain = treatment - control
+        inside = bool(row["low"] <= gain <= row["high"])
+        found[f"interval holds the truth, {metric}", "about", 1 - ALPHA, note].append(inside)
+        if np.isfinite(row["relative"]):
+            inside = bool(row["relative_low"] <= gain / control <= row["relative_high"])
+            claim: Claim = (f"relative interval holds, {metric}", "about", 1 - ALPHA, note)
+            found[claim].append(inside)
+
+
+def _live(plan: ExperimentPlan, seed: list[int], looks: int, *, equal: bool) -> str:
+    """The first conclusion of an experiment that is looked at each month, or the last one."""
+    total = int(2.2 * plan.size)
+    arms = (np.random.default_rng([*seed, 1]).random(total) < 0.5).astype(int)
+    months = pd.DatetimeIndex([START + pd.DateOffset(months=m) for m in range(looks)])
+    when = months[np.arange(total) * looks // total]
+    rows = known_arms().draw(arms, when, [*seed, 2], equal=equal)
+    said = "go on"
+    for look in range(1, looks + 1):
+        said = _look(rows, plan, look).conclusion
+        if said in ("deploy", "keep"):
+            break
+    return said
+
+
+def _table(found: Mapping[Claim, Sequence[bool]]) -> pd.DataFrame:
+    frame = pd.DataFrame([dict(zip(_CLAIM, claim, strict=True)) for claim in found])
+    hits = [np.asarray(seen, dtype=float) for seen in found.values()]
+    return _judged(frame.assign(rate=[h.mean() for h in hits], n=[h.size for h in hits]))
+
+
+def _judged(frame: pd.DataFrame) -> pd.DataFrame:
+    """The claims with their intervals, and which of them are not surely broken."""
+    counts, n = (frame["rate"] * frame["n"]).round(), frame["n"]
+    low, high = proportion_confint(counts, n, alpha=0.05, method="wilson")
+    wide = proportion_confint(counts, n, alpha=0.05 / len(frame), method="wilson")
+    above, below = wide[1] >= frame["nominal"], wide[0] <= frame["nominal"]
+    promise = frame["promise"]
+    kept = (above | (promise == "at most")) & (below | (promise == "at least"))
+    columns = ["claim", "promise", "nominal", "rate", "low", "high", "n", "kept", "note"]
+    return frame.assign(low=low, high=high, kept=kept)[columns].reset_index(drop=True)

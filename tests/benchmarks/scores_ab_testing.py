@@ -1,0 +1,145 @@
+"""Print the error rates of experiments: python -m tests.benchmarks.scores_ab_testing [scale].
+
+The claims of the analysis at the planned size and at every look, the false alarms of the sequence
+by rows, default rate, split and minimum per arm, the truth held at every look, mismatches found by
+size. The small versions of these are tests; with scale 1 this takes about ten minutes.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+
+from mlops_helpers.ab_scores import endings, look_rates, mismatch_rates, size_rates
+from mlops_helpers.business import CostModel
+from mlops_helpers.confidence_sequences import (
+    MIN_PER_ARM,
+    Moments,
+    difference,
+    path,
+    price,
+    rate_moments,
+)
+from mlops_helpers.peeking import false_alarms
+from mlops_helpers.two_samples import wilson
+
+SEED = 2026
+LOOKS = 100
+
+
+def show(title: str, table: pd.DataFrame) -> None:
+    """Print a table under its title, all of it."""
+    print(f"\n{title}", flush=True)
+    print(table.round(4).to_string(index=False), flush=True)
+
+
+def profits(rows: int, rate: float, rng: np.random.Generator) -> np.ndarray:
+    """Profits of a lender that declines three in ten, on loans of $2,000 to $20,000."""
+    default = (rng.random(rows) < rate).astype(float)
+    return CostModel().profit(rng.uniform(2e3, 2e4, rows), default, rng.random(rows) < 0.7)
+
+
+def minimum(scale: float) -> pd.DataFrame:
+    """False alarms in a hundred looks, by the minimum that each arm must have."""
+    found = []
+    for rows, repeats in ((1000, 2000), (4000, 2000), (20_000, 500)):
+        looks = np.linspace(rows // LOOKS, rows, LOOKS).astype(int)
+        looks = np.unique(np.maximum(looks, 20))
+        for rate in (0.15, 0.03):
+            for share in (0.5, 0.1):
+                values = profits(rows, rate, np.random.default_rng(SEED))
+                for least in (2, 50, 100, MIN_PER_ARM):
+                    alarms = false_alarms(
+                        values,
+                        looks,
+                        seed=SEED,
+                        repeats=max(20, round(repeats * scale)),
+                        share=share,
+                        min_per_arm=least,
+                    )
+                    last = alarms[alarms["n"] == rows].assign(
+                        planned=rows, default=rate, share=share, least=least
+                    )
+                    found.append(last if least == 2 else last[last["rule"] != "fixed interval"])
+    columns = ["rule", "planned", "default", "share", "least", "alarms", "low", "high", "repeats"]
+    return pd.concat(found)[columns]
+
+
+def held(scale: float) -> pd.DataFrame:
+    """Paths on which an interval left a true gain out, at any of a hundred looks."""
+    rows, gain = 4000, 100.0
+    looks, repeats = np.linspace(40, rows, LOOKS).astype(int), max(20, round(1000 * scale))
+    found = []
+    for rate in (0.15, 0.03):
+        for share in (0.5, 0.1):
+            out = np.zeros((repeats, 2), dtype=bool)
+            for repeat in range(repeats):
+                rng = np.random.default_rng([SEED, repeat])
+                treated = rng.random(rows) < share
+                seen = path(profits(rows, rate, rng) + gain * treated, treated, looks)
+                for place, name in enumerate(("", "fixed_")):
+                    low, high = seen[f"{name}low"], seen[f"{name}high"]
+                    out[repeat, place] = ((low > gain) | (high < gain)).any()
+            for place, rule in enumerate(("confidence sequence", "fixed interval")):
+                missed = wilson(pd.Series(out[:, place]), 0.05)
+                found.append((rule, rate, share, missed.value, missed.low, missed.high, repeats))
+    names = ["rule", "default", "share", "ever missed", "low", "high", "repeats"]
+    return pd.DataFrame(found, columns=names)
+
+
+def rates(scale: float) -> pd.DataFrame:
+    """False alarms of a default rate over looks: the variance as it is, and of `rate_moments`."""
+    repeats, found = max(20, round(1000 * scale)), []
+    for rows in (2000, 20_000):
+        looks = np.linspace(rows // 50, rows, 50).astype(int)
+        for rate in (0.15, 0.03):
+            for share in (0.5, 0.1):
+                alarms = np.zeros((repeats, 2), dtype=bool)
+                for repeat in range(repeats):
+                    rng = np.random.default_rng([SEED, repeat])
+                    defaulted, treated = rng.random(rows) < rate, rng.random(rows) < share
+                    counts = [
+                        (arm.cumsum()[looks - 1], (defaulted & arm).cumsum()[looks - 1])
+                        for arm in (~treated, treated)
+                    ]
+                    for look in range(looks.size):
+                        for place, moments in enumerate((rate_moments, _as_it_is)):
+                            arms = [moments(int(yes[look]), int(n[look])) for n, yes in counts]
+                            seen = difference(*arms, tuned_for=rows)
+                            alarms[repeat, place] |= seen.low > 0 or seen.high < 0
+                for place, name in enumerate(("one more yes and no", "as it is")):
+                    share_of = wilson(pd.Series(alarms[:, place]), 0.05)
+                    line = (name, rows, rate, share, share_of.value, share_of.low, share_of.high)
+                    found.append((*line, repeats))
+    names = ["variance", "planned", "default", "share", "alarms", "low", "high", "repeats"]
+    return pd.DataFrame(found, columns=names)
+
+
+def _as_it_is(events: int, n: int) -> Moments:
+    share = events / n if n else float("nan")
+    return Moments(n, share, share * (1 - share))
+
+
+def main(scale: float) -> None:
+    """All tables."""
+    widths = pd.DataFrame([(a, price(a)) for a in (0.1, 0.05, 0.025, 0.01)])
+    show("price of the sequence: times the fixed width", widths)
+    show("false alarms of the sequence, by the minimum per arm", minimum(scale))
+    show("a true gain of $100, left out at any look", held(scale))
+    show("false alarms of a default rate over 50 looks", rates(scale))
+    show("at the planned size", size_rates(repeats=round(1000 * scale), seed=SEED))
+    for share in (0.5, 0.1):
+        looks = look_rates(repeats=round(4000 * scale), seed=SEED, share=share)
+        show(f"looks, {share:.0%} to treatment", looks)
+    show("the whole rule, equal arms", endings(repeats=round(400 * scale), seed=SEED))
+    better = endings(repeats=round(60 * scale), seed=SEED, size=4000, equal=False)
+    show("the whole rule, a better treatment", better)
+    lost, rows = (0.0, 0.01, 0.02, 0.05, 0.1), (2000, 10_000, 50_000)
+    found = mismatch_rates(repeats=round(5000 * scale), seed=SEED, lost=lost, rows=rows)
+    show("mismatches", found)
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
