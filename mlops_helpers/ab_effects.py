@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
 from scipy import stats
 
 from mlops_helpers.ab_figures import ADJUSTED, ArmFigures
@@ -45,8 +43,10 @@ EFFECT_COLUMNS = (
 _NAN = float("nan")
 
 
-def effects(figures: Mapping[str, ArmFigures], plan: ExperimentPlan, kind: Kind) -> pd.DataFrame:
-    """`EFFECT_COLUMNS` for each treatment and metric; effects are treatment minus control.
+def effects(
+    figures: Mapping[str, ArmFigures], plan: ExperimentPlan, kind: Kind
+) -> list[dict[str, Any]]:
+    """A row of `EFFECT_COLUMNS` for each treatment and metric; effects are treatment minus control.
 
     Intervals of the primary metric have level 1 - alpha / treatments, all others 1 - alpha.
     p_adjusted is that of the primary times the treatments, of companions after Holm over all
@@ -64,13 +64,17 @@ def effects(figures: Mapping[str, ArmFigures], plan: ExperimentPlan, kind: Kind)
             role = _role(metric, plan)
             alpha = plan.alpha / treatments if role == "primary" else plan.alpha
             row = _effect(metric, control, figures[arm], alpha, look)
-            rows.append({"metric": metric, "arm": arm, "role": role, **row})
-    frame = pd.DataFrame(rows)
-    p, role = frame["p_value"].to_numpy(dtype=float), frame["role"].to_numpy()
-    adjusted = np.where(role == "primary", np.minimum(p * treatments, 1.0), p)
-    adjusted[role == "companion"] = adjust(p[role == "companion"])
-    frame["p_adjusted"], frame["interval"] = adjusted, kind
-    return frame[list(EFFECT_COLUMNS)]
+            row |= {"metric": metric, "arm": arm, "role": role, "interval": kind}
+            if role == "primary":
+                row["p_adjusted"] = min(row["p_value"] * treatments, 1.0)
+            else:
+                row["p_adjusted"] = row["p_value"]
+            rows.append(row)
+    companions = [row for row in rows if row["role"] == "companion"]
+    adjusted = adjust([row["p_value"] for row in companions])
+    for row, holm in zip(companions, adjusted, strict=True):
+        row["p_adjusted"] = float(holm)
+    return [{name: row[name] for name in EFFECT_COLUMNS} for row in rows]
 
 
 def primary_of(plan: ExperimentPlan) -> str:

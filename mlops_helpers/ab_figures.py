@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -23,10 +22,11 @@ from mlops_helpers.experiment_plan import ExperimentPlan
 from mlops_helpers.exposure_sums import CELL_SUMS, ExposureSums, analysed
 from mlops_helpers.two_samples import wilson_of_counts
 
-__all__ = ["ADJUSTED", "ArmFigures", "arm_figures", "levels"]
+__all__ = ["ADJUSTED", "LEVEL_COLUMNS", "ArmFigures", "arm_figures", "levels"]
 
 ADJUSTED = "profit_per_application, adjusted"
 """The metric's name after the adjustment for the plan's covariate."""
+LEVEL_COLUMNS = ("variant", "metric", "value", "low", "high", "n")
 _NAN = float("nan")
 _ROUNDING = 1e-12  # of the squares: a spread below it is none
 
@@ -81,8 +81,8 @@ def arm_figures(
     }
 
 
-def levels(figures: Mapping[str, ArmFigures], alpha: float) -> pd.DataFrame:
-    """variant, metric, value, low, high, n: where each arm stands by itself, at one look."""
+def levels(figures: Mapping[str, ArmFigures], alpha: float) -> list[dict[str, Any]]:
+    """A row of `LEVEL_COLUMNS` for each arm and metric: where it stands by itself, at one look."""
     rows: list[dict[str, Any]] = []
     for arm, found in figures.items():
         own = {
@@ -94,7 +94,7 @@ def levels(figures: Mapping[str, ArmFigures], alpha: float) -> pd.DataFrame:
         if found.adjusted is not None:
             own[ADJUSTED] = _mean_interval(found.adjusted, alpha)
         rows += [{"variant": arm, "metric": metric, **vars(i)} for metric, i in own.items()]
-    return pd.DataFrame(rows)
+    return rows
 
 
 def _moments(n: float, total: float, squares: float) -> Moments:

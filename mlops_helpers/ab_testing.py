@@ -8,15 +8,22 @@ of a plan that was fixed before (`experiment_plan`). The analysis needs sums onl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
 from mlops_helpers.ab_effects import EFFECT_COLUMNS, effects
-from mlops_helpers.ab_figures import ADJUSTED, arm_figures, levels
+from mlops_helpers.ab_figures import ADJUSTED, LEVEL_COLUMNS, arm_figures, levels
 from mlops_helpers.ab_sample import SRM_ALPHA, Sample, SrmCheck, check_ratio, sample_of
-from mlops_helpers.ab_verdict import Conclusion, Progress, conclude, guardrail_states
+from mlops_helpers.ab_verdict import (
+    GUARDRAIL_COLUMNS,
+    Conclusion,
+    Progress,
+    conclude,
+    guardrail_states,
+)
 from mlops_helpers.assignment import Experiment
 from mlops_helpers.business import CostModel
 from mlops_helpers.experiment_plan import METRICS, ExperimentPlan, Guardrail
@@ -133,16 +140,20 @@ def analyze_sums(
     found = effects(figures, plan, "fixed" if fixed else "always valid")
     rails = guardrail_states(found, plan)
     conclusion, sentence = conclude(found, rails, figures, plan, progress)
-    frames = (found, levels(figures, plan.alpha), rails)
-    return _analysis(conclusion, sentence, sample, frames)
+    return _analysis(conclusion, sentence, sample, found, levels(figures, plan.alpha), rails)
 
 
 def _nothing(conclusion: Conclusion, sentence: str, sample: Sample) -> Analysis:
-    return _analysis(conclusion, sentence, sample, tuple(pd.DataFrame() for _ in range(3)))
+    return _analysis(conclusion, sentence, sample, [], [], [])
 
 
 def _analysis(
-    conclusion: Conclusion, sentence: str, sample: Sample, frames: tuple[pd.DataFrame, ...]
+    conclusion: Conclusion, sentence: str, sample: Sample, *rows: Sequence[Mapping[str, Any]]
 ) -> Analysis:
     who = (sample.srm, sample.left_out, sample.fallbacks, sample.missing)
+    columns = (EFFECT_COLUMNS, LEVEL_COLUMNS, GUARDRAIL_COLUMNS)
+    frames = (
+        pd.DataFrame({name: [row[name] for row in part] for name in names})
+        for part, names in zip(rows, columns, strict=True)
+    )
     return Analysis(conclusion, sentence, *who, *frames)

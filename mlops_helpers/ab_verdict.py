@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,8 +15,9 @@ from mlops_helpers.business import in_dollars
 from mlops_helpers.experiment_plan import METRICS, ExperimentPlan
 from mlops_helpers.sample_size import power, required_sample_size
 
-__all__ = ["Conclusion", "Progress", "conclude", "guardrail_states"]
+__all__ = ["GUARDRAIL_COLUMNS", "Conclusion", "Progress", "conclude", "guardrail_states"]
 
+Row = Mapping[str, Any]
 Conclusion = Literal["deploy", "keep", "go on", "no conclusion"]
 GUARDRAIL_COLUMNS = ("metric", "arm", "tolerance", "effect", "low", "high", "state")
 _TITLES = {
@@ -65,8 +66,8 @@ class Progress:
         return f"{goal} (now {_each(self.complete)}{when})"
 
 
-def guardrail_states(effects: pd.DataFrame, plan: ExperimentPlan) -> pd.DataFrame:
-    """`GUARDRAIL_COLUMNS` for each guardrail and treatment.
+def guardrail_states(effects: Sequence[Row], plan: ExperimentPlan) -> list[Row]:
+    """A row of `GUARDRAIL_COLUMNS` for each guardrail and treatment.
 
     state: *holds* when the whole interval of the effect is within the tolerance, *broken* when all
     of it is beyond, else *open*; without limits it is open.
@@ -74,21 +75,21 @@ def guardrail_states(effects: pd.DataFrame, plan: ExperimentPlan) -> pd.DataFram
     rows = []
     for rail in plan.guardrails:
         better = METRICS[rail.metric].better
-        for row in effects[effects["metric"] == rail.metric].to_dict("records"):
+        for row in (row for row in effects if row["metric"] == rail.metric):
             low, high = sorted((better * row["low"], better * row["high"]))
             state = "open"
             if low > -rail.tolerance:
                 state = "holds"
             elif high < -rail.tolerance:
                 state = "broken"
-            told = {name: row[name] for name in ("metric", "arm", "effect", "low", "high")}
-            rows.append(told | {"tolerance": rail.tolerance, "state": state})
-    return pd.DataFrame(rows, columns=list(GUARDRAIL_COLUMNS))
+            known = {**row, "tolerance": rail.tolerance, "state": state}
+            rows.append({name: known[name] for name in GUARDRAIL_COLUMNS})
+    return rows
 
 
 def conclude(
-    effects: pd.DataFrame,
-    guardrails: pd.DataFrame,
+    effects: Sequence[Row],
+    guardrails: Sequence[Row],
     figures: Mapping[str, ArmFigures],
     plan: ExperimentPlan,
     progress: Progress,
@@ -129,10 +130,10 @@ class _Treatment:
     """
 
     arm: str
-    row: dict[str, Any]
+    row: Row
     low: float
     high: float
-    rails: list[dict[str, Any]]
+    rails: list[Row]
 
     @property
     def gains(self) -> bool:
@@ -144,21 +145,20 @@ class _Treatment:
         return self.high < 0 or any(rail["state"] == "broken" for rail in self.rails)
 
     @property
-    def unsettled(self) -> list[dict[str, Any]]:
+    def unsettled(self) -> list[Row]:
         return [rail for rail in self.rails if rail["state"] != "holds"]
 
 
 def _treatments(
-    effects: pd.DataFrame, guardrails: pd.DataFrame, plan: ExperimentPlan
+    effects: Sequence[Row], guardrails: Sequence[Row], plan: ExperimentPlan
 ) -> list[_Treatment]:
     primary, better = primary_of(plan), METRICS[plan.primary].better
-    rails = guardrails.to_dict("records")
     found = []
-    for row in effects[effects["metric"] == primary].to_dict("records"):
+    for row in (row for row in effects if row["metric"] == primary):
         limits = (-math.inf, math.inf)
         if math.isfinite(row["low"]):
             limits = tuple(sorted((better * row["low"], better * row["high"])))
-        mine = [rail for rail in rails if rail["arm"] == row["arm"]]
+        mine = [rail for rail in guardrails if rail["arm"] == row["arm"]]
         found.append(_Treatment(row["arm"], row, *limits, mine))
     return found
 
@@ -177,7 +177,7 @@ def _told(found: _Treatment, plan: ExperimentPlan) -> str:
     )
 
 
-def _rails_told(rails: list[dict[str, Any]], plan: ExperimentPlan) -> str:
+def _rails_told(rails: list[Row], plan: ExperimentPlan) -> str:
     """One sentence of the guardrails given; nothing without any."""
     told = [
         f"the {_TITLES[rail['metric']]} {_STATES[rail['state']]}, "
@@ -229,7 +229,7 @@ def _change(metric: str, effect: float) -> str:
     return f"{_amount(metric, abs(effect))} {'lower' if effect < 0 else 'higher'}"
 
 
-def _limits(metric: str, row: Mapping[str, Any], alpha: float) -> str:
+def _limits(metric: str, row: Row, alpha: float) -> str:
     if not math.isfinite(row["low"]):
         return "no interval yet"
     low, high = (f"{'-' if row[at] < 0 else ''}{_amount(metric, abs(row[at]))}" for at in _ENDS)
