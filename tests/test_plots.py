@@ -293,7 +293,7 @@ RATES = pd.DataFrame(
         "rate": [0.048, 0.947, 0.01, 0.31],
         "low": [0.036, 0.931, 0.005, 0.28],
         "high": [0.064, 0.96, 0.02, 0.34],
-        "note": ["about", "about", "at most; Holm", "at most"],
+        "promise": ["about", "about", "at most", "at most"],
     }
 )
 FIGURES = {

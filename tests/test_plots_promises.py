@@ -40,11 +40,16 @@ def test_rates_stand_beside_their_promise():
 
 
 def test_a_broken_promise_is_hollow():
-    """An interval that leaves the promise out breaks it, unless it promised only a bound."""
+    """An interval that leaves the promise out breaks it, unless it promised only a bound.
+
+    What the frame itself says of `kept` goes first.
+    """
     assert hollow(plots.error_rates(RATES)) == [False, False, False, True]
-    exact = RATES.drop(columns="note")
+    judged = RATES.assign(kept=[True, False, True, True])
+    assert hollow(plots.error_rates(judged)) == [False, True, False, False]
+    exact = RATES.drop(columns="promise")
     assert hollow(plots.error_rates(exact)) == [False, False, True, True]
-    least = RATES.assign(note="at least")
+    least = RATES.assign(promise="at least")
     assert hollow(plots.error_rates(least)) == [False, False, True, False]
     assert finding(plots.error_rates(RATES)) == (
         "3 of 4 promises are kept; furthest off: daily looks, 31.0 %"
@@ -57,13 +62,13 @@ def test_shares_of_zero_and_one_can_be_drawn():
     edge = RATES.head(2).assign(rate=[0.0, 1.0], low=[0.0, 0.99], high=[0.01, 1.0])
     ax = plots.error_rates(edge)
     assert points(ax) == [0.001, 0.999]
-    assert "0.0 %  [0.0 %, 1.0 %]" in texts(ax)
+    assert "0.0 %  [0.0 %, 1.0 %], promised 5.0 %" in texts(ax)
     assert "100.0 %  [99.0 %, 100.0 %]" in texts(ax)
 
 
 def test_a_row_without_a_promise_keeps_it():
     """Where nothing is promised no bar is drawn and nothing is broken."""
-    ax = plots.error_rates(RATES.tail(1).assign(nominal=float("nan"), note=""))
+    ax = plots.error_rates(RATES.tail(1).assign(nominal=float("nan"), promise="about"))
     assert marks(ax) == []
     assert finding(ax) == "1 of 1 promises are kept"
 

@@ -37,10 +37,10 @@ SHARES = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999)
 def error_rates(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
     """Each `claim` beside what was measured: `rate` with `low`–`high`, and the `nominal` share.
 
-    Rows are those of `ab_scores.error_rates`. The black bar is what was promised; a row whose
-    interval leaves it out is hollow and red, unless the `note` (if there) begins with "at most" or
-    "at least" and the interval lies on that side. By chance that happens to one row in twenty. The
-    axis is stretched near 0 and 100 % (log-odds), so that 5 % and 95 % can be read alike.
+    Rows are those of `ab_scores.error_rates`. The black bar is what was promised: the share itself,
+    or with `promise` "at most" and "at least" a bound. A row that is not `kept` is hollow and red;
+    without that column, if its interval leaves the promise out (by chance one row in twenty does).
+    The axis is stretched near 0 and 100 % (log-odds), so that 5 % and 95 % can be read alike.
     """
     need(frame, ["claim", "nominal", "rate", "low", "high"], "error_rates")
     if frame.empty:
@@ -166,23 +166,21 @@ def _rate_row(ax: Axes, at: int, row: dict[str, Any]) -> bool:
     )
     if np.isfinite(row["nominal"]):
         ax.plot(row["nominal"], at, marker="|", color=BLACK, markersize=18, mew=2.5, zorder=5)
-    bound = {-1: " (at most)", 1: " (at least)"}.get(_bound(row), "")
-    text = f"{said(row['rate'], '%')}  [{said(row['low'], '%')}, {said(row['high'], '%')}]{bound}"
+    bound = "" if row.get("promise", "about") == "about" else f"{row['promise']} "
+    text = f"{said(row['rate'], '%')}  [{said(row['low'], '%')}, {said(row['high'], '%')}]"
+    if np.isfinite(row["nominal"]):
+        text += f", promised {bound}{said(row['nominal'], '%')}"
     ax.text(1.02, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
     return kept
 
 
-def _bound(row: dict[str, Any]) -> int:
-    """What the promise is: at most its share (-1), at least it (1), or the share itself."""
-    note = str(row.get("note", ""))
-    return -1 if note.startswith("at most") else 1 if note.startswith("at least") else 0
-
-
 def _kept(row: dict[str, Any]) -> bool:
-    """Whether the measured interval allows the promise; a row that promises nothing keeps it."""
-    nominal, bound = row["nominal"], _bound(row)
-    too_low = row["high"] < nominal and bound >= 0
-    too_high = row["low"] > nominal and bound <= 0
+    """Whether the promise is kept; a row that promises nothing keeps it."""
+    if "kept" in row:
+        return bool(row["kept"])
+    promise = row.get("promise", "about")
+    too_low = row["high"] < row["nominal"] and promise != "at most"
+    too_high = row["low"] > row["nominal"] and promise != "at least"
     return not (too_low or too_high)
 
 
