@@ -143,15 +143,15 @@ def _cases() -> dict[str, _Case]:
     held = _log(seed=14)
     out = np.random.default_rng(15).random(len(held)) < 0.3
     return {
-        "one purpose": _Case(
-            _lost(_log(seed=1), "treatment", "loan_purpose", "small_business", 0.6),
-            ("treatment", "loan_purpose", "small_business"),
-            "the treatment's server forgot six in ten applications of one purpose",
-        ),
         "whole": _Case(
             _log(seed=3),
             (),
             "the experiment began with 10 % and went on with 50 %, as it was planned to",
+        ),
+        "one purpose": _Case(
+            _lost(_log(seed=1), "treatment", "loan_purpose", "small_business", 0.6),
+            ("treatment", "loan_purpose", "small_business"),
+            "the treatment's server forgot six in ten applications of one purpose",
         ),
         "new channel": _Case(
             late_app,
