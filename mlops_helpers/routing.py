@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,11 @@ from mlops_helpers.experiment_plan import ExperimentPlan
 from mlops_helpers.experiments import Experiments
 from mlops_helpers.exposure_buffer import BufferFull, ExposureBuffer
 from mlops_helpers.lifecycle_events import STATES
-from mlops_helpers.predictions import PredictionLog
-from mlops_helpers.registry import Registry
 from mlops_helpers.scoring import Classifier, score, utc_times
+
+if TYPE_CHECKING:
+    from mlops_helpers.predictions import PredictionLog
+    from mlops_helpers.registry import Registry
 
 __all__ = ["BufferFull", "Decided", "ExperimentRouter", "Serving", "router_for"]
 
