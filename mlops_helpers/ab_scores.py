@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -32,7 +33,7 @@ _PRIMARY = "profit_per_application"
 _CLAIM = ["claim", "promise", "nominal", "note"]
 
 
-def error_rates(*, repeats: int = 60, seed: int, size: int | None = None) -> pd.DataFrame:
+def error_rates(*, repeats: int = 50, seed: int, size: int | None = None) -> pd.DataFrame:
     """What the analysis promises and what it does: a row for each claim.
 
     Columns claim, promise ("about", "at most" or "at least"), nominal (the share promised), rate
@@ -46,7 +47,7 @@ def error_rates(*, repeats: int = 60, seed: int, size: int | None = None) -> pd.
     parts = [
         size_rates(repeats=repeats, seed=seed, size=size),
         look_rates(repeats=8 * repeats, seed=seed),
-        endings(repeats=max(repeats // 3, 1), seed=seed),
+        endings(repeats=max(repeats // 5, 1), seed=seed),
         mismatch_rates(repeats=10 * repeats, seed=seed),
     ]
     return _judged(pd.concat(parts, ignore_index=True))
@@ -68,15 +69,16 @@ def size_rates(*, repeats: int, seed: int, size: int | None = None) -> pd.DataFr
     note = f"{n:,} an arm"
     for repeat in range(repeats):
         equal = world.draw(arms, when, [seed, 1, repeat, 0], equal=True)
-        _note_equal(found, _look(equal, plain, 1), note)
-        better = world.draw(arms, when, [seed, 1, repeat, 1], equal=False)
-        seen = _look(better, plain, 1).conclusion == "deploy"
+        same = analyze_sums(_sums(equal, plain, 1), plain, costs=COSTS)
+        _note_equal(found, same, note)
+        better = _sums(world.draw(arms, when, [seed, 1, repeat, 1], equal=False), guarded, 1)
+        alone = analyze_sums(replace(better, covariate=None), plain, costs=COSTS)
         power: Claim = ("deploys the better model, one look", "at least", POWER, note)
-        found[power].append(seen)
-        guarded_said = _look(better, guarded, 1)
-        _note_coverage(found, guarded_said, truth, note)
+        found[power].append(alone.conclusion == "deploy")
+        watched = analyze_sums(better, guarded, costs=COSTS)
+        _note_coverage(found, watched, truth, note)
         edge: Claim = ("guardrail holds, truth at its tolerance", "at most", ALPHA / 2, note)
-        found[edge].append(bool((guarded_said.guardrails["state"] == "holds").all()))
+        found[edge].append(bool((watched.guardrails["state"] == "holds").all()))
     return _table(found)
 
 
@@ -105,7 +107,7 @@ def endings(
     repeats: int,
     seed: int,
     size: int = 800,
-    looks: int = 12,
+    looks: int = 6,
     stops: Sequence[Stop] = ("fixed size", "always valid"),
     equal: bool = True,
 ) -> pd.DataFrame:
@@ -184,10 +186,9 @@ def _plan(
     )
 
 
-def _look(rows: pd.DataFrame, plan: ExperimentPlan, month: int) -> Analysis:
-    """The analysis as known when `month` months are over."""
-    sums: ExposureSums = from_rows(rows, plan, as_of=START + pd.DateOffset(months=month))
-    return analyze_sums(sums, plan, costs=COSTS)
+def _sums(rows: pd.DataFrame, plan: ExperimentPlan, month: int) -> ExposureSums:
+    """The sums as known when `month` months are over."""
+    return from_rows(rows, plan, as_of=START + pd.DateOffset(months=month))
 
 
 def _note_equal(found: dict[Claim, list[bool]], said: Analysis, note: str) -> None:
@@ -226,7 +227,7 @@ def _live(plan: ExperimentPlan, seed: list[int], looks: int, *, equal: bool) -> 
     rows = known_arms().draw(arms, when, [*seed, 2], equal=equal)
     said = "go on"
     for look in range(1, looks + 1):
-        said = _look(rows, plan, look).conclusion
+        said = analyze_sums(_sums(rows, plan, look), plan, costs=COSTS).conclusion
         if said in ("deploy", "keep"):
             break
     return said
@@ -247,4 +248,5 @@ def _judged(frame: pd.DataFrame) -> pd.DataFrame:
     promise = frame["promise"]
     kept = (above | (promise == "at most")) & (below | (promise == "at least"))
     columns = ["claim", "promise", "nominal", "rate", "low", "high", "n", "kept", "note"]
+    low, high = np.minimum(low, frame["rate"]), np.maximum(high, frame["rate"])  # rounding
     return frame.assign(low=low, high=high, kept=kept)[columns].reset_index(drop=True)
