@@ -14,7 +14,9 @@ Lambert's W solves.
 
 Asymptotic means: sound once the variances are known well enough, and arms of few rows, or without
 a default yet, look more certain than they are. `MIN_PER_ARM` and `rate_moments` are the two
-remedies; `peeking` measures what is left.
+remedies; `peeking` measures what is left. A true gain of $100 in profits is left out at any of a
+hundred looks on 1.9 to 2.3 % of the paths (each [1.2, 3.4], 1,000 paths of 4,000 rows, 3 or 15 %
+default, half or a tenth to treatment), by intervals for one look on 37 to 53 %.
 """
 
 from __future__ import annotations
@@ -43,7 +45,13 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 MIN_PER_ARM = 200
-"""Values that each arm needs before there are limits."""
+"""Values that each arm needs before there are limits.
+
+Chosen by measurement (`tests.benchmarks.scores_ab_testing`): false alarms of 2,000 A/A tests with a
+hundred looks at profits of a lender (15 % default), 10 % of 4,000 rows to treatment. Without a
+minimum 8.0 % [6.8, 9.2], with 50 in each arm 6.1 % [5.1, 7.2], with 100 4.4 % [3.6, 5.4], with 200
+2.5 % [1.9, 3.2]; the promise is 5 %. With equal arms it is 1.7 % [1.2, 2.4] whatever the minimum.
+"""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """A test that is looked at again and again: the false alarms of equal arms, measured.
 
 What is measured: of how many A/A tests somebody who stops at the first alarm says that the arms
-differ. With limits for one look that is far more than 5 %; with a confidence sequence it is not.
+differ. With limits for one look that is far more than 5 %; with a confidence sequence it is not:
+37 % [35, 40] against 1.7 % [1.2, 2.4] of 2,000 tests with a hundred looks at the profits of 4,000
+applications, 15 % of the loans in default, half of the rows in each arm.
 """
 
 from __future__ import annotations
