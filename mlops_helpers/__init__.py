@@ -140,6 +140,7 @@ experiments     the registry of experiments: each step a transaction of the log
 routing         serves an experiment: each application by its arm; control if that fails
 exposure_buffer  what was answered waits for the log, bounded, and is stored once
 ab_testing      analysis of an experiment: mismatch, effects, guardrails, verdict
+exposure_checks  which exposures can be summed, and one row for each unit
 exposure_sums   the counts and sums that an analysis of an experiment rests on
 ab_sample       who is compared and who is missing: mismatch, outcomes that lack
 ab_figures      what the applications of each arm came to, adjusted for a covariate

@@ -16,6 +16,15 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mlops_helpers.delong import auc_moments
+from mlops_helpers.exposure_checks import (
+    CROSSED,
+    REPEATED,
+    STRANGE,
+    checked_instant,
+    checked_rows,
+    one_arm_each,
+    refuse_unusable,
+)
 
 if TYPE_CHECKING:
     from mlops_helpers.experiment_plan import ExperimentPlan
@@ -29,20 +38,15 @@ __all__ = [
     "REPEATED",
     "STRANGE",
     "ExposureSums",
-    "as_cells",
     "checked_instant",
     "from_codes",
     "from_rows",
     "refuse_unusable",
 ]
 
-NEEDED = ("application_id", "variant", "scored_at", "decision", "loan_amount", "default")
 CELL_KEYS = ("variant", "stage", "complete", "decision", "default", "fallback")
 CELL_SUMS = ("n", "amount", "amount2", "covariate", "covariate2", "covariate_amount")
 AUC_COLUMNS = ("variant", "positives", "negatives", "auc", "variance")
-STRANGE = "not in an arm of the experiment"
-CROSSED = "exposed to more than one arm"
-REPEATED = "repeated exposures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +106,8 @@ def from_rows(
     scored before the first stage counts to it. Raises ValueError for columns that are missing and
     for values that cannot be: what is wrong is named, all at once.
     """
-    rows = _checked(exposures, plan, as_of)
-    rows = rows[rows["scored_at"] <= as_of]
-    units, left_out = _one_arm_each(rows, plan.experiment.arms)
+    rows = checked_rows(exposures, plan, as_of)
+    units, left_out = one_arm_each(rows, plan.experiment.arms)
     kept = tuple(stages) if stages is not None else ()
     keys = _keys(units, plan, as_of, kept)
     amount = units["loan_amount"].to_numpy(dtype=float)
@@ -146,32 +149,18 @@ def analysed(sums: ExposureSums) -> NDArray[np.bool_]:
     return complete & in_full_split(sums) & ~without_outcome(sums)
 
 
-def as_cells(cells: pd.DataFrame) -> pd.DataFrame:
-    """Cells with their columns, types and order: by `CELL_KEYS`, unknown outcomes last."""
-    kinds = {
-        "variant": object,
-        "stage": np.int64,
-        "complete": bool,
-        "decision": object,
-        "default": float,
-        "fallback": bool,
-        "n": np.int64,
-        **dict.fromkeys(CELL_SUMS[1:], float),
-    }
-    ordered = cells[[*CELL_KEYS, *CELL_SUMS]].astype(kinds)
-    return ordered.sort_values(list(CELL_KEYS), ignore_index=True)
-
-
 def from_codes(
     codes: ArrayLike, sums: Sequence[ArrayLike], arms: tuple[str, ...], *, stages: int
 ) -> pd.DataFrame:
-    """Cells from their codes and `CELL_SUMS`, each with a value for every code.
+    """Cells in the order of their codes, from codes and `CELL_SUMS`, a value for every code.
 
     A code is that of `numpy.ravel_multi_index`: the keys in the order of `CELL_KEYS`, counted from
     0 (arms and stages by their place, then False, True; approve, decline; 0, 1, not known).
     """
     shape = (len(arms), stages, 2, 2, 3, 2)
-    index = np.unravel_index(np.asarray(codes, dtype=np.int64), shape)
+    place = np.asarray(codes, dtype=np.int64)
+    order = np.argsort(place)
+    index = np.unravel_index(place[order], shape)
     words: tuple[NDArray[np.generic], ...] = (
         np.array(arms, dtype=object),
         np.arange(stages),
@@ -181,80 +170,11 @@ def from_codes(
         np.array([False, True]),
     )
     columns = {name: word[k] for name, word, k in zip(CELL_KEYS, words, index, strict=True)}
-    columns |= {name: np.asarray(each) for name, each in zip(CELL_SUMS, sums, strict=True)}
-    return as_cells(pd.DataFrame(columns))
-
-
-def checked_instant(as_of: pd.Timestamp) -> None:
-    """Raise `ValueError` for what is no instant."""
-    if as_of is pd.NaT or as_of.tzinfo is None:
-        raise ValueError(
-            f"as_of is {as_of}, must be an instant with a time zone. Give it in UTC, e.g. "
-            "pd.Timestamp('2025-01-01', tz='UTC')."
-        )
-
-
-def refuse_unusable(found: dict[str, int]) -> None:
-    """Raise `ValueError` naming what rows of an arm have or lack, and how many they are."""
-    if wrong := [f"{n:,} {told}" for told, n in found.items() if n]:
-        raise ValueError(
-            f"exposures that cannot be analysed: {'; '.join(wrong)}. Mend the log, or leave such "
-            "rows out of every arm and say so."
-        )
-
-
-def _checked(exposures: pd.DataFrame, plan: ExperimentPlan, as_of: pd.Timestamp) -> pd.DataFrame:
-    """The columns that are used; everything wrong with them in one message."""
-    checked_instant(as_of)
-    covariate = [plan.covariate] if plan.covariate is not None else []
-    if missing := [name for name in (*NEEDED, *covariate) if name not in exposures.columns]:
-        raise ValueError(
-            f"exposures lack the columns {', '.join(missing)}. Pass the log's rows of the "
-            "experiment, joined with their outcomes."
-        )
-    for name in exposures.columns.intersection(["scored_at", "outcome_at"]):
-        if not isinstance(exposures[name].dtype, pd.DatetimeTZDtype):
-            raise ValueError(f"{name} has no time zone. Localise it, e.g. .dt.tz_localize('UTC').")
-    known = exposures[exposures["variant"].isin(plan.experiment.arms)]
-    refuse_unusable(_wrong(known, covariate))
-    return exposures
-
-
-def _wrong(rows: pd.DataFrame, covariate: list[str]) -> dict[str, int]:
-    approved = rows["decision"] == "approve"
-    default = rows["default"].to_numpy(dtype=float, na_value=np.nan)
-    found = {
-        "have no application_id": rows["application_id"].isna(),
-        "have no scored_at": rows["scored_at"].isna(),
-        "have a decision other than approve and decline": ~(
-            approved | (rows["decision"] == "decline")
-        ),
-        "have a default other than 0, 1 and missing (probabilities are no outcomes)": ~(
-            np.isnan(default) | (default == 0) | (default == 1)
-        ),
-        **{
-            f"have no finite {name}": ~np.isfinite(
-                rows[name].to_numpy(dtype=float, na_value=np.nan)
-            )
-            for name in ("loan_amount", *covariate, *rows.columns.intersection(["probability"]))
-        },
+    columns |= {
+        name: np.asarray(each, dtype=np.int64 if name == "n" else float)[order]
+        for name, each in zip(CELL_SUMS, sums, strict=True)
     }
-    return {told: int(bad.sum()) for told, bad in found.items()}
-
-
-def _one_arm_each(rows: pd.DataFrame, arms: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """One row for each unit of a known arm; units that met two arms are left out."""
-    known = rows[rows["variant"].isin(arms)]
-    left_out = {STRANGE: len(rows) - len(known), CROSSED: 0, REPEATED: 0}
-    if known["application_id"].is_unique:
-        return known, left_out
-    crossed = known.groupby("application_id")["variant"].transform("nunique") > 1
-    left_out[CROSSED] = int(crossed.sum())
-    whole = known[~crossed]
-    order = [name for name in ("scored_at", "prediction_id") if name in whole.columns]
-    units = whole.sort_values(order, kind="stable").drop_duplicates("application_id")
-    left_out[REPEATED] = len(whole) - len(units)
-    return units, left_out
+    return pd.DataFrame(columns)
 
 
 def _keys(
