@@ -174,6 +174,11 @@ def from_codes(
         name: np.asarray(each, dtype=np.int64 if name == "n" else float)[order]
         for name, each in zip(CELL_SUMS, sums, strict=True)
     }
+    for name in (
+        "variant",
+        "decision",
+    ):  # pandas would take objects for texts, unless none is there
+        columns[name] = pd.Series(columns[name], dtype=object)
     return pd.DataFrame(columns)
 
 
