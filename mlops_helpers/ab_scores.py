@@ -23,7 +23,7 @@ from mlops_helpers.exposure_sums import ExposureSums, from_rows
 from mlops_helpers.known_arms import EARLY, EXPERIMENT, START, known_arms
 from mlops_helpers.peeking import false_alarms
 
-__all__ = ["endings", "error_rates", "look_rates", "mismatch_rates", "size_rates"]
+__all__ = ["endings", "error_rates", "look_rates", "mismatch_rates", "several_rates", "size_rates"]
 
 ALPHA, POWER = 0.05, 0.8
 Promise = Literal["about", "at most", "at least"]
@@ -56,7 +56,8 @@ def error_rates(*, repeats: int = 50, seed: int, size: int | None = None) -> pd.
 def size_rates(*, repeats: int, seed: int, size: int | None = None) -> pd.DataFrame:
     """Errors of the one test at the planned size: false alarms, coverage, power, guardrails.
 
-    size: applications an arm; by default as many as the true gain needs for a power of 80 %.
+    size: applications an arm; by default as many as the true gain needs for a power of 80 %. The
+    nominal power is the planned one for the size.
     """
     world = known_arms()
     n = world.size(POWER) if size is None else size
@@ -66,14 +67,14 @@ def size_rates(*, repeats: int, seed: int, size: int | None = None) -> pd.DataFr
     plain = _plan(n)
     guarded = _plan(n, covariate=EARLY, guardrails=(Guardrail("approval_rate", fall),))
     found: dict[Claim, list[bool]] = defaultdict(list)
-    note = f"{n:,} an arm"
+    planned, note = world.power(n), f"{n:,} an arm"
     for repeat in range(repeats):
         equal = world.draw(arms, when, [seed, 1, repeat, 0], equal=True)
         same = analyze_sums(_sums(equal, plain, 1), plain, costs=COSTS)
         _note_equal(found, same, note)
         better = _sums(world.draw(arms, when, [seed, 1, repeat, 1], equal=False), guarded, 1)
         alone = analyze_sums(replace(better, covariate=None), plain, costs=COSTS)
-        power: Claim = ("deploys the better model, one look", "at least", POWER, note)
+        power: Claim = ("deploys the better model, one look", "about", round(planned, 3), note)
         found[power].append(alone.conclusion == "deploy")
         watched = analyze_sums(better, guarded, costs=COSTS)
         _note_coverage(found, watched, truth, note)
@@ -131,6 +132,28 @@ def endings(
     return _table(found)
 
 
+def several_rates(
+    *, repeats: int, seed: int, treatments: int = 3, size: int = 1000
+) -> pd.DataFrame:
+    """How often one of several treatments is deployed that are all equal to control."""
+    names = (_CONTROL, *(f"treatment {k}" for k in range(1, treatments + 1)))
+    arms = np.repeat(np.arange(len(names)), size)
+    when = pd.DatetimeIndex(np.full(arms.size, START))
+    plan = _plan(size, arms=names)
+    claim: Claim = (
+        f"deploys one of {treatments} equal models",
+        "at most",
+        ALPHA / 2,
+        f"{size:,} an arm",
+    )
+    hits = []
+    for repeat in range(repeats):
+        rows = known_arms().draw(arms, when, [seed, 5, repeat], equal=True, names=names)
+        said = analyze_sums(_sums(rows, plan, 1), plan, costs=COSTS)
+        hits.append(said.conclusion == "deploy")
+    return _table({claim: hits})
+
+
 def mismatch_rates(
     *,
     repeats: int,
@@ -173,10 +196,12 @@ def _plan(
     stop: Stop = "fixed size",
     guardrails: tuple[Guardrail, ...] = (),
     covariate: str | None = None,
+    arms: tuple[str, ...] = EXPERIMENT.arms,
 ) -> ExperimentPlan:
+    share = 1 / len(arms)
     return ExperimentPlan(
-        EXPERIMENT,
-        {_CONTROL: 1, _TREATMENT: 2},
+        replace(EXPERIMENT, arms=arms, split=(share,) * len(arms)),
+        {arm: version for version, arm in enumerate(arms, start=1)},
         "The treatment's decisions earn more, because its score knows more.",
         size,
         100.0,

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from mlops_helpers.ab_draws import COSTS, Population, population
 from mlops_helpers.assignment import Experiment
-from mlops_helpers.sample_size import required_sample_size
+from mlops_helpers.sample_size import power, required_sample_size
 
 __all__ = ["EARLY", "EXPERIMENT", "START", "KnownArms", "known_arms"]
 
@@ -63,25 +63,41 @@ class KnownArms:
         square = (self.approved * (risk * lost**2 + (1 - risk) * won**2)).mean(axis=1)
         return np.sqrt(square - self.truth("profit_per_application") ** 2)
 
+    @property
+    def gain(self) -> float:
+        """True profit per application of the treatment's model less that of control's, in $."""
+        return float(np.diff(self.truth("profit_per_application"))[0])
+
     def size(self, target: float) -> int:
         """Applications an arm that are planned to see the true gain with probability `target`."""
-        gain = float(np.diff(self.truth("profit_per_application"))[0])
-        typical = float(np.sqrt((self.spread**2).mean()))
-        return required_sample_size(gain, sd=typical, target=target)
+        return required_sample_size(self.gain, sd=self._typical, target=target)
+
+    def power(self, size: int) -> float:
+        """Planned probability to see the true gain with `size` applications an arm."""
+        return power(size, self.gain, sd=self._typical)
 
     def draw(
-        self, arms: NDArray[np.int64], scored_at: pd.DatetimeIndex, seed: list[int], *, equal: bool
+        self,
+        arms: NDArray[np.int64],
+        scored_at: pd.DatetimeIndex,
+        seed: list[int],
+        *,
+        equal: bool,
+        names: tuple[str, ...] = EXPERIMENT.arms,
     ) -> pd.DataFrame:
-        """Exposures of fresh applicants in these arms; with `equal` both are served by control."""
+        """Exposures of fresh applicants in these arms; with `equal` all are served by control.
+
+        arms: the place of each one's arm in `names`; every arm but the first has the better model.
+        """
         rng = np.random.default_rng(seed)
         who = rng.integers(self.pool.truth.size, size=arms.size)
-        model = np.zeros_like(arms) if equal else arms
+        model = np.zeros_like(arms) if equal else np.minimum(arms, 1)
         taken = self.approved[model, who]
         default = (rng.random(arms.size) < self.pool.truth[who]).astype(float)
         return pd.DataFrame(
             {
                 "application_id": np.arange(arms.size),
-                "variant": np.array(EXPERIMENT.arms, dtype=object)[arms],
+                "variant": np.array(names, dtype=object)[arms],
                 "scored_at": scored_at,
                 "decision": np.where(taken, "approve", "decline"),
                 "loan_amount": self.pool.amount[who],
@@ -90,6 +106,11 @@ class KnownArms:
                 EARLY: self.before[who],
             }
         )
+
+    @property
+    def _typical(self) -> float:
+        """The standard deviation that gives Welch's width with arms of equal size."""
+        return float(np.sqrt((self.spread**2).mean()))
 
     def _auc(self, model: int) -> float:
         risk, said = (x[self.approved[model]] for x in (self.pool.truth, self.probability[model]))

@@ -10,7 +10,14 @@ import pytest
 from scipy import stats
 
 from mlops_helpers import ab_scores as under_test
-from mlops_helpers.ab_scores import endings, error_rates, look_rates, mismatch_rates, size_rates
+from mlops_helpers.ab_scores import (
+    endings,
+    error_rates,
+    look_rates,
+    mismatch_rates,
+    several_rates,
+    size_rates,
+)
 from mlops_helpers.ab_testing import Analysis
 from mlops_helpers.confidence_sequences import MIN_PER_ARM
 from mlops_helpers.experiment_plan import METRICS
@@ -46,11 +53,11 @@ def test_all_promises_are_kept_but_that_of_looking_often(scored):
     assert broken == ["false alarm in 50 looks, fixed interval"]
 
 
-def test_the_same_seed_gives_the_same_table(scored):
+def test_the_same_seed_gives_the_same_table():
     """Chance is an argument."""
-    again = size_rates(repeats=15, seed=3)
-    first = scored[: len(again)].drop(columns="kept")
-    pd.testing.assert_frame_equal(first, again.drop(columns="kept"))
+    for scores in (size_rates, endings):
+        first, again = (scores(repeats=2, seed=3, size=300) for _ in range(2))
+        pd.testing.assert_frame_equal(first, again)
     assert not look_rates(repeats=50, seed=1).equals(look_rates(repeats=50, seed=2))
 
 
@@ -72,6 +79,7 @@ def test_intervals_that_are_too_narrow_are_found_out(monkeypatch):
 
     monkeypatch.setattr(under_test, "analyze_sums", tampered(halve))
     found = size_rates(repeats=30, seed=4, size=1000).set_index("claim")
+    assert found.loc["deploys the better model, one look", "nominal"] < 0.5  # of a small test
     held = found[found.index.str.startswith("interval holds")]
     assert not held["kept"].all()
     expected = 1 - 2 * stats.norm.sf(0.98)
@@ -86,6 +94,15 @@ def test_a_rule_that_always_deploys_is_found_out(monkeypatch):
     assert once.loc["deploys an equal model, one look", "rate"] == 1.0
     assert not once.loc["deploys an equal model, one look", "kept"]
     assert not endings(repeats=6, seed=4, looks=2)["kept"].any()
+    assert not several_rates(repeats=6, seed=4, size=300)["kept"].any()
+
+
+def test_several_equal_treatments_keep_the_level_together():
+    """Three treatments that are no better are deployed no more often than one may be."""
+    found = several_rates(repeats=15, seed=2, size=400)
+    assert found["claim"].tolist() == ["deploys one of 3 equal models"]
+    assert found["nominal"].tolist() == [0.025]
+    assert found["kept"].all()
 
 
 @pytest.mark.parametrize(
@@ -109,11 +126,11 @@ def test_the_first_decision_counts(monkeypatch, said, deployed):
 
 def test_lost_rows_are_noticed_as_the_theory_says():
     """The nominal share is the power of the test; without a loss it is the test's level."""
-    found = mismatch_rates(repeats=1200, seed=1, lost=(0.0, 0.05), rows=(10_000,))
+    found = mismatch_rates(repeats=600, seed=1, lost=(0.0, 0.05), rows=(10_000,))
     assert found["nominal"][0] == 0.001
     counts = (found["rate"] * found["n"]).round().astype(int)
     for count, nominal in zip(counts, found["nominal"], strict=True):
-        assert stats.binomtest(count, 1200, nominal).pvalue > 0.001
+        assert stats.binomtest(count, 600, nominal).pvalue > 0.001
     # the same power from the normal distribution of the difference of two counts
     left, gone = 10_000 * 0.975, 10_000 * 0.025
     z = stats.norm.isf(0.0005)

@@ -59,6 +59,14 @@ def test_the_spread_is_that_of_a_single_profit(world, drawn):
         assert error * np.sqrt(len(rows)) == pytest.approx(world.spread[k], rel=0.02)
 
 
+def test_the_planned_size_has_the_planned_power(world):
+    """The size for a power is the smallest that has it; a quarter of it has far less."""
+    n = world.size(0.8)
+    assert world.power(n) >= 0.8 > world.power(n - 1)
+    assert world.power(n // 4) < 0.4
+    assert world.gain == pytest.approx(np.diff(world.truth("profit_per_application"))[0])
+
+
 def test_equal_arms_are_served_alike(world):
     """With equal arms the model of control decides for both, whatever the row is called."""
     arms, when = np.arange(400) % 2, pd.DatetimeIndex(np.full(400, START))

@@ -12,7 +12,13 @@ import sys
 import numpy as np
 import pandas as pd
 
-from mlops_helpers.ab_scores import endings, look_rates, mismatch_rates, size_rates
+from mlops_helpers.ab_scores import (
+    endings,
+    look_rates,
+    mismatch_rates,
+    several_rates,
+    size_rates,
+)
 from mlops_helpers.business import CostModel
 from mlops_helpers.confidence_sequences import (
     MIN_PER_ARM,
@@ -124,12 +130,17 @@ def _as_it_is(events: int, n: int) -> Moments:
 
 def main(scale: float) -> None:
     """All tables."""
-    widths = pd.DataFrame([(a, price(a)) for a in (0.1, 0.05, 0.025, 0.01)])
+    widths = pd.DataFrame({"alpha": [0.1, 0.05, 0.025, 0.01]})
+    widths["price"] = widths["alpha"].map(price)
     show("price of the sequence: times the fixed width", widths)
     show("false alarms of the sequence, by the minimum per arm", minimum(scale))
     show("a true gain of $100, left out at any look", held(scale))
     show("false alarms of a default rate over 50 looks", rates(scale))
     show("at the planned size", size_rates(repeats=round(1000 * scale), seed=SEED))
+    for size in (300, 1000):
+        found = size_rates(repeats=round(500 * scale), seed=SEED, size=size)
+        show(f"at {size:,} an arm", found)
+    show("several treatments", several_rates(repeats=round(500 * scale), seed=SEED))
     for share in (0.5, 0.1):
         looks = look_rates(repeats=round(4000 * scale), seed=SEED, share=share)
         show(f"looks, {share:.0%} to treatment", looks)
