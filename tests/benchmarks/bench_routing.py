@@ -1,0 +1,215 @@
+"""Serving an experiment: how fast units are assigned, and applications answered by their arms.
+
+The slow peer does for each request what a first attempt at a service does: it asks the registry,
+reads the model from its file, opens the log, answers one application and stores one row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlops_helpers import loading
+from mlops_helpers import registry as registry_module
+from mlops_helpers.assignment import Experiment
+from mlops_helpers.contracts import FEATURES
+from mlops_helpers.data import simulate_applications
+from mlops_helpers.experiment_plan import ExperimentPlan
+from mlops_helpers.experiments import Experiments
+from mlops_helpers.log_rows import checked
+from mlops_helpers.predictions import PredictionLog
+from mlops_helpers.registry import Registry
+from mlops_helpers.routing import router_for
+from mlops_helpers.scoring import score
+from mlops_helpers.tables import predictions
+from tests.benchmarks.measuring import Ratio, paired, seconds
+from tests.contending import easy_gate
+from tests.loans_on_record import make_record
+
+JANUARY = pd.Timestamp("2024-01-01", tz="UTC")
+BATCH, SINGLES = 1_000, 100
+PLAN = ExperimentPlan(
+    Experiment("bench", cutoff=0.2),
+    {"control": 1, "treatment": 2},
+    hypothesis="the bolder model earns more",
+    size=1_000,
+    smallest_effect=50.0,
+)
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    """Three finished runs in one store."""
+    return make_record(tmp_path_factory.mktemp("routing"))
+
+
+@pytest.fixture
+def registry(record, monkeypatch):
+    """Versions 1 and 2; the gate has a benchmark of its own."""
+    monkeypatch.setattr(registry_module, "standard_checks", easy_gate)
+    registry = Registry(record.tracking_uri, "routing")
+    for name in ("cautious", "logistic"):
+        registry.register(record.runs[name])
+    return registry
+
+
+@pytest.fixture
+def url(tmp_path):
+    """A log with a running experiment."""
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    with PredictionLog(url) as log:
+        Experiments(log).draft(PLAN, JANUARY)
+        Experiments(log).start(PLAN.name, JANUARY)
+    return url
+
+
+def fresh() -> Callable[[int], pd.DataFrame]:
+    """So many applications that nobody has asked about yet, each time they are wanted."""
+    rows = simulate_applications(BATCH, seed=7, start=JANUARY, months=6)
+    numbers = itertools.count()
+
+    def wanted(n: int) -> pd.DataFrame:
+        ids = [f"{next(numbers)}" for _ in range(n)]
+        return rows.head(n).assign(application_id=ids)
+
+    return wanted
+
+
+def of_each(slow: Ratio, n: int) -> Ratio:
+    """A ratio whose second side did n times the work of its first, for equal work."""
+    return Ratio(slow.value * n, slow.first, slow.second / n, slow.pairs)
+
+
+@pytest.mark.parametrize("kind", ["texts", "whole numbers", "column of texts"])
+def test_assigning_a_million_units(figures, kind):
+    """At least a million units in a second of one core, whatever they come in."""
+    n = 1_000_000
+    texts = [f"loan-{number}" for number in range(n)]
+    units = {"texts": texts, "whole numbers": np.arange(n), "column of texts": pd.Series(texts)}
+    spent = []
+    for _ in range(5):
+        begun = time.process_time()  # of all threads: what one core would take
+        PLAN.experiment.assign(units[kind])
+        spent.append(time.process_time() - begun)
+    middle = statistics.median(spent)
+    figures.bar(
+        f"assign, {kind}: millions of units in a second of CPU",
+        Ratio(n / middle / 1e6, middle, 1.0, len(spent)),
+        at_least=1,
+    )
+
+
+def test_assigning_all_at_once(figures):
+    """Against hashing unit by unit in Python, which is as keyed and as sticky."""
+    units = [f"loan-{number}" for number in range(100_000)]
+    keyed = hashlib.blake2b(key=b"bench", digest_size=8)
+
+    def one_by_one() -> list[str]:
+        arms = []
+        for unit in units:
+            mine = keyed.copy()
+            mine.update(unit.encode())
+            position = int.from_bytes(mine.digest(), "little") / 2**64
+            arms.append("control" if position < 0.5 else "treatment")
+        return arms
+
+    ratio = paired(one_by_one, lambda: PLAN.experiment.assign(units), times=5)
+    figures.note("assign: unit by unit / all at once", ratio.value, "times")
+
+
+def naive(record, url: str, wanted: Callable[[int], pd.DataFrame]) -> Callable[[], None]:
+    """One request, for which everything is fetched and opened."""
+
+    def request() -> None:
+        rows = wanted(1)
+        loading._MODELS = loading.Newest(loading.KEPT)
+        arm = PLAN.experiment.assign(rows["application_id"])[0]
+        version = PLAN.versions[arm]
+        model = Registry(record.tracking_uri, "routing").load(version)
+        with PredictionLog(url) as log:
+            named = {"experiment": PLAN.name, "variant": arm}
+            log.append(score(model.pipeline, rows, model_version=version, cutoff=0.2, **named))
+
+    return request
+
+
+def test_routed_batches(record, registry, url, figures, monkeypatch):
+    """At least 300 times as many applications a second, logged, as with everything opened anew."""
+    monkeypatch.setattr(loading, "_MODELS", loading._MODELS)
+    wanted = fresh()
+    with PredictionLog(url) as log, router_for(registry, log, PLAN.name) as router:
+        slow = naive(record, url, wanted)
+        ratio = paired(slow, lambda: router.decide(wanted(BATCH)), times=9)
+        assert router.unlogged == 0
+    name = f"one request, all opened anew / one of {BATCH:,} routed"
+    figures.bar(name, of_each(ratio, BATCH), at_least=300)
+
+
+def test_single_requests(record, registry, url, figures, monkeypatch):
+    """At least 10 times as many, their share of storing them in batches included."""
+    monkeypatch.setattr(loading, "_MODELS", loading._MODELS)
+    wanted = fresh()
+    with PredictionLog(url) as log:
+        with router_for(registry, log, PLAN.name, batch_rows=SINGLES) as router:
+
+            def singles() -> None:
+                for _ in range(SINGLES):
+                    router.decide(wanted(1))
+
+            ratio = paired(naive(record, url, wanted), singles, times=5)
+            assert router.unlogged == 0
+    name = "one request, all opened anew / one routed alone"
+    figures.bar(name, of_each(ratio, SINGLES), at_least=10)
+
+
+def test_where_the_time_of_a_single_request_goes(record, registry, url, figures, monkeypatch):
+    """Each part alone, beside the whole: in milliseconds, and as a share of the request."""
+    monkeypatch.setattr(loading, "_MODELS", loading._MODELS)
+    wanted = fresh()
+    model = registry.load(2)
+    rows = wanted(1)
+    given = {"model_version": 2, "cutoff": 0.2}
+    exposure = score(model.pipeline, rows, **given)
+
+    def loaded() -> None:
+        loading._MODELS = loading.Newest(loading.KEPT)
+        Registry(record.tracking_uri, "routing").load(2)
+
+    with PredictionLog(url) as log:
+        router = router_for(registry, log, PLAN.name)
+        batch = [score(model.pipeline, wanted(SINGLES), **given) for _ in range(10)]
+
+        def middle(work: Callable[[], object], times: int = 10, of: int = 1) -> float:
+            work()
+            return statistics.median(seconds(work) for _ in range(times)) * 1000 / of
+
+        stored = iter(batch)
+        parts = {
+            "reading the model": middle(loaded),
+            "opening the log": middle(lambda: PredictionLog(url).close()),
+            "storing one row": middle(lambda: log.append(score(model.pipeline, wanted(1), **given)))
+            - middle(lambda: score(model.pipeline, rows, **given)),
+        }
+        for part, cost in parts.items():
+            figures.note(f"all opened anew: {part}", cost, "ms")
+        whole = middle(lambda: router.decide(wanted(1)), 30)
+        figures.note("one routed alone, before it is stored", whole, "ms")
+        features = rows[list(FEATURES)]
+        scored = middle(lambda: score(model.pipeline, rows, **given), 30)
+        predicted = middle(lambda: model.pipeline.predict_proba(features), 30)
+        parts = {
+            "assigning": middle(lambda: PLAN.experiment.assign(rows["application_id"]), 30),
+            "the model itself": predicted,
+            "the row around it": scored - predicted,
+            "can the log keep it": middle(lambda: checked(exposure, predictions), 30),
+            "storing, its share": middle(lambda: log.append(next(stored)), 8, SINGLES),
+        }
+        for part, cost in parts.items():
+            figures.note(f"one routed alone: {part}", cost, "ms", f"{cost / whole:.0%} of it")
