@@ -36,7 +36,7 @@ def test_figures_stand_beside_in_their_own_unit():
     assert "−2.0 points  [−4.0, −1.0]\nrelative −15.0 %  [−29.0 %, −5.0 %]" in told
     assert "−0.030  [−0.050, −0.010]" in told
     assert finding(plots.ab_effects(EFFECTS)) == (
-        "Surely better: default rate approved; surely worse: auc approved"
+        "Surely better: default rate approved; surely worse: AUC approved"
     )
 
 
@@ -48,6 +48,25 @@ def test_guardrails_are_drawn_where_they_would_break():
     assert [bar.get_ydata()[0] for bar in bars] == [1, 2]
     assert "at most 3.0 points worse: holds" in texts(ax)
     assert "guardrails: 1 holds, 1 open" in finding(ax)
+
+
+def test_the_primary_metric_is_on_top_and_in_the_title():
+    """With its figure; the others are read in the picture."""
+    roles = EFFECTS.iloc[::-1].assign(role=["companion", "guardrail", "primary"])
+    ax = plots.ab_effects(roles, guardrails=GUARDRAILS.assign(state="holds"))
+    assert ax.get_yticklabels()[0].get_text() == "profit per application\n(primary)"
+    assert finding(ax) == "Undecided: profit per application, $60; every guardrail holds"
+    better = plots.ab_effects(roles.assign(low=0.001))
+    assert finding(better) == "Surely better: profit per application, $60"
+
+
+def test_a_companion_needs_its_adjusted_p_value():
+    """An interval that leaves 0 out is not enough for one of many metrics."""
+    rows = EFFECTS.assign(role="companion", p_adjusted=[0.9, 0.06, 0.01])
+    ax = plots.ab_effects(rows)
+    assert [bar.lines[0].get_color() for bar in ax.containers] == [BLUE, BLUE, VERMILION]
+    assert finding(ax) == "Surely worse: AUC approved"
+    assert finding(plots.ab_effects(rows, alpha=0.1)).startswith("Surely better: default rate")
 
 
 def test_arms_are_named_where_there_are_several():
@@ -90,3 +109,17 @@ def test_adjusted_profit_shares_an_axis_with_profit():
     assert "−0.030" in finding(plots.ab_effect(EFFECTS.tail(1)))
     with pytest.raises(ValueError, match="all with ab_effects"):
         plots.ab_effect(EFFECTS)
+
+
+def test_several_arms_share_the_error():
+    """Each interval has a higher level then, so the axis does not say 95 %."""
+    both = pd.concat([EFFECTS, EFFECTS.assign(arm="bold")])
+    assert "95 %" in plots.ab_effects(EFFECTS).get_xlabel()
+    assert "95 %" not in plots.ab_effects(both).get_xlabel()
+
+
+def test_an_analysis_without_a_conclusion_can_be_drawn():
+    """Empty effects and guardrails say that nothing was compared."""
+    ax = plots.ab_effects(EFFECTS.head(0), guardrails=pd.DataFrame())
+    assert "no experiment analysed" in texts(ax)
+    assert "guardrail" not in texts(plots.ab_effects(EFFECTS, guardrails=pd.DataFrame()))

@@ -62,8 +62,8 @@ def test_shares_of_zero_and_one_can_be_drawn():
     edge = RATES.head(2).assign(rate=[0.0, 1.0], low=[0.0, 0.99], high=[0.01, 1.0])
     ax = plots.error_rates(edge)
     assert points(ax) == [0.001, 0.999]
-    assert "0.0 %  [0.0 %, 1.0 %], promised 5.0 %" in texts(ax)
-    assert "100.0 %  [99.0 %, 100.0 %]" in texts(ax)
+    assert "0.0 %  [0.0, 1.0]  ≈ 5 %" in texts(ax)
+    assert "100.0 %  [99.0, 100.0]  ≈ 95 %" in texts(ax)
 
 
 def test_a_row_without_a_promise_keeps_it():

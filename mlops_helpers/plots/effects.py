@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mlops_helpers.experiment_plan import METRICS
 from mlops_helpers.plots.base import (
     BLACK,
     BLUE,
@@ -28,6 +27,16 @@ from mlops_helpers.plots.base import (
     tick_unit,
     words,
     wrap,
+)
+from mlops_helpers.plots.effect_words import (
+    better,
+    found,
+    kind,
+    one_unit,
+    relative,
+    row_name,
+    sure,
+    unit_of,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +65,7 @@ def ab_effect(
     ax = axes(ax, height=1.9 + 0.55 * len(frame))
     rows = frame.rename(columns={"effect": "value"}).reset_index(drop=True)
     names = rows["metric"].astype(str) if "metric" in rows else pd.Series([what] * len(rows))
-    unit = unit or _unit(names)
+    unit = unit or one_unit(names)
     spread = errors(rows)
     for row in rows.index:
         value, low, high = (float(rows.loc[row, name]) for name in ("value", "low", "high"))
@@ -96,7 +105,7 @@ def ab_effect(
         title=title or finding,
         grid="x",
         room=0.8,
-        x=f"treatment − control, {_kind(rows)} (0 = no difference)",
+        x=f"treatment − control, {kind(rows)} (0 = no difference)",
     )
 
 
@@ -105,6 +114,7 @@ def ab_effects(
     ax: Axes | None = None,
     *,
     guardrails: pd.DataFrame | None = None,
+    alpha: float = 0.05,
     title: str | None = None,
 ) -> Axes:
     """All effects of an analysis in one picture: `metric`, `arm`, `effect`, `low`, `high`.
@@ -113,20 +123,28 @@ def ab_effects(
     own scale, because dollars, shares and AUC have none in common; the figures stand beside it,
     with the relative effect where the frame has `relative`. `guardrails` (metric, arm, tolerance,
     state) puts a bar where the metric would be worse than tolerated: the whole interval must lie to
-    the right of it.
+    the right of it. The row whose `role` is primary stands on top and in the title. A companion is
+    called better or worse only if its `p_adjusted` (if there) is below `alpha` as well.
     """
     need(frame, ["metric", "arm", "effect", "low", "high"], "ab_effects")
     if frame.empty:
         return no_data(ax, "no experiment analysed")
-    rows = frame.reset_index(drop=True).rename(columns={"effect": "value"})
+    rows = frame.rename(columns={"effect": "value"})
+    if "role" in rows:  # what decides stands on top
+        rows = rows.sort_values("role", key=lambda role: role != "primary", kind="stable")
+    rows = rows.reset_index(drop=True)
     ax = axes(ax, height=2.0 + 0.62 * len(rows), width=9.0)
-    limits = {} if guardrails is None else guardrails.set_index(["metric", "arm"]).to_dict("index")
+    limits = (
+        {}
+        if guardrails is None or guardrails.empty
+        else guardrails.set_index(["metric", "arm"]).to_dict("index")
+    )
     for at, row in enumerate(rows.to_dict("records")):
         limit = limits.get((row["metric"], row["arm"]))
-        _effect_row(ax, at, row, limit)
+        _effect_row(ax, at, row, limit, alpha)
     ax.vlines(0, -0.5, len(rows) - 0.5, color=BLACK, linewidth=1.4)
     several = rows["arm"].nunique() > 1
-    names = [_row_name(row, several=several) for row in rows.to_dict("records")]
+    names = [row_name(row, several=several) for row in rows.to_dict("records")]
     ax.set_yticks(range(len(rows)), names)
     ax.set_ylim(len(rows) - 0.5, -1.0 if limits else -0.5)
     ax.set_xlim(-1.15, 1.15)
@@ -135,17 +153,19 @@ def ab_effects(
         label = "guardrail: the interval has to lie to the right of it"
         ax.plot([], [], color=ORANGE, marker="|", markersize=14, mew=4, ls="", label=label)
         legend(ax, loc="upper left", bbox_to_anchor=(0.0, 1.0))
-    x = f"← worse · treatment − control, {_kind(rows)} · better →\n(each row on its own scale)"
-    return finish(ax, title=title or _found(rows, limits), x=x, room=0.78)
+    x = f"← worse · treatment − control, {kind(rows)} · better →\n(each row on its own scale)"
+    return finish(ax, title=title or found(rows, limits, alpha), x=x, room=0.78)
 
 
-def _effect_row(ax: Axes, at: int, row: dict[str, Any], limit: dict[str, Any] | None) -> None:
+def _effect_row(
+    ax: Axes, at: int, row: dict[str, Any], limit: dict[str, Any] | None, alpha: float
+) -> None:
     """One effect, turned so that better is right, as a share of the longest of its figures."""
-    turn, unit = _better(row["metric"]), _unit_of(row["metric"])
+    turn, unit = better(row["metric"]), unit_of(row["metric"])
     ends = sorted((turn * row["low"], turn * row["high"]))
     tolerated = None if limit is None else -float(limit["tolerance"])
     longest = np.nanmax(np.abs([*ends, row["value"], tolerated or 0.0])) or 1.0
-    colour = GREEN if ends[0] > 0 else VERMILION if ends[1] < 0 else BLUE
+    colour = {1: GREEN, -1: VERMILION, 0: BLUE}[sure(row, alpha)]
     value = turn * row["value"]
     arms = np.nan_to_num([[value - ends[0]], [ends[1] - value]]).clip(min=0) / longest
     ax.errorbar(
@@ -164,76 +184,7 @@ def _effect_row(ax: Axes, at: int, row: dict[str, Any], limit: dict[str, Any] | 
     if unit == "%":
         text = text.replace(" %", "")
     if pd.notna(row.get("relative")):
-        text += f"\n{_relative(row)}"
+        text += f"\n{relative(row)}"
     if limit is not None:
         text += f"\nat most {gap(limit['tolerance'], unit)} worse: {limit['state']}"
     ax.text(1.02, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
-
-
-def _relative(row: dict[str, Any]) -> str:
-    """The relative effect with its limits; a limit that does not exist is said."""
-    low, high = row.get("relative_low", np.nan), row.get("relative_high", np.nan)
-    told = f"relative {said(row['relative'], '%')}"
-    if np.isfinite(low) and np.isfinite(high):
-        return f"{told}  [{said(low, '%')}, {said(high, '%')}]"
-    return f"{told}, limits not known"
-
-
-def _row_name(row: dict[str, Any], *, several: bool) -> str:
-    name = wrap(words(row["metric"]).replace("auc", "AUC"), 24)
-    if _better(row["metric"]) < 0:
-        name += "\n(lower is better)"
-    return f"{row['arm']}: {name}" if several else name
-
-
-def _found(rows: pd.DataFrame, limits: dict[Any, dict[str, Any]]) -> str:
-    """What is surely better, surely worse, and what the guardrails say."""
-    told: dict[str, list[str]] = {"surely better": [], "surely worse": []}
-    for row in rows.to_dict("records"):
-        ends = sorted(_better(row["metric"]) * row[end] for end in ("low", "high"))
-        if ends[0] > 0 or ends[1] < 0:
-            told["surely better" if ends[0] > 0 else "surely worse"].append(words(row["metric"]))
-    parts = [f"{what}: {', '.join(dict.fromkeys(which))}" for what, which in told.items() if which]
-    states = pd.Series([limit["state"] for limit in limits.values()], dtype=object).value_counts()
-    parts += [f"guardrails: {', '.join(f'{n} {state}' for state, n in states.items())}"] * bool(
-        len(states)
-    )
-    finding = "; ".join(parts) if parts else "no metric is surely better or worse"
-    return finding[0].upper() + finding[1:]
-
-
-def _kind(rows: pd.DataFrame) -> str:
-    """What the intervals promise, as the analysis says it."""
-    kinds = set(rows["interval"]) if "interval" in rows else {"fixed"}
-    return {
-        frozenset({"fixed"}): "95 % interval",
-        frozenset({"always valid"}): "limits that hold at every look",
-    }.get(frozenset(kinds), "intervals")
-
-
-def _metric(name: str) -> str:
-    """The metric without what was done to it: “…, adjusted” has its unit and direction."""
-    return str(name).partition(",")[0]
-
-
-def _better(name: str) -> int:
-    known = METRICS.get(_metric(name))
-    return known.better if known else 1
-
-
-def _unit_of(name: str) -> Unit:
-    known = METRICS.get(_metric(name))
-    if known:
-        return known.unit  # type: ignore[return-value]
-    return "%" if "rate" in str(name) else "$"
-
-
-def _unit(names: pd.Series) -> Unit:
-    """The unit that the metrics share; ValueError if the figure would mix two."""
-    units = {_unit_of(name) for name in names}
-    if len(units) > 1:
-        raise ValueError(
-            f"ab_effect: the metrics {names.tolist()} mix dollars and shares, must have one unit; "
-            "draw frame[frame['metric'] == …], one figure each, or all with ab_effects."
-        )
-    return units.pop()

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ab_limits", "error_rates"]
 
-SHARES = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999)
+SHARES = (0.001, 0.01, 0.05, 0.2, 0.8, 0.95, 0.99, 0.999)
+SIGNS = {"about": "≈", "at most": "≤", "at least": "≥"}
 
 
 def error_rates(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
@@ -63,14 +64,15 @@ def error_rates(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | Non
     ax.xaxis.set_major_locator(FixedLocator(shown))
     ax.xaxis.set_minor_locator(NullLocator())
     tick_unit(ax.xaxis, "%")
-    ax.set_yticks(range(len(rows)), [wrap(words(claim), 44) for claim in rows["claim"]])
+    ax.set_yticks(range(len(rows)), [wrap(_claim(row), 40) for row in rows.to_dict("records")])
     ax.set_ylim(len(rows) - 0.5, -1.2)
     broken = rows.loc[[not fine for fine in kept]]
     finding = f"{sum(kept)} of {len(rows)} promises are kept"
     if len(broken):
         worst = broken.loc[(broken["rate"] - broken["nominal"]).abs().idxmax()]
-        finding += f"; furthest off: {words(worst['claim'])}, {said(worst['rate'], '%')}"
-    x = "measured share with its 95 % interval (axis stretched near 0 and 100 %)"
+        finding += f"; furthest off: {_claim(worst.to_dict())}, {said(worst['rate'], '%')}"
+    x = "measured share with its 95 % interval (axis stretched near 0 and 100 %)\n"
+    x += "beside it: what was promised, ≈ about, ≤ at most, ≥ at least"
     return finish(ax, title=title or finding, x=x, grid="x", room=0.75)
 
 
@@ -166,12 +168,16 @@ def _rate_row(ax: Axes, at: int, row: dict[str, Any]) -> bool:
     )
     if np.isfinite(row["nominal"]):
         ax.plot(row["nominal"], at, marker="|", color=BLACK, markersize=18, mew=2.5, zorder=5)
-    bound = "" if row.get("promise", "about") == "about" else f"{row['promise']} "
-    text = f"{said(row['rate'], '%')}  [{said(row['low'], '%')}, {said(row['high'], '%')}]"
+    ends = f"[{said(row['low'], '%')}, {said(row['high'], '%')}]".replace(" %", "")
+    text = f"{said(row['rate'], '%')}  {ends}"
     if np.isfinite(row["nominal"]):
-        text += f", promised {bound}{said(row['nominal'], '%')}"
+        text += f"  {SIGNS[row.get('promise', 'about')]} {100 * row['nominal']:.3g} %"
     ax.text(1.02, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
     return kept
+
+
+def _claim(row: dict[str, Any]) -> str:
+    return words(row["claim"]).replace("auc ", "AUC ")
 
 
 def _kept(row: dict[str, Any]) -> bool:
