@@ -7,7 +7,7 @@ the end, or while held out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlops_helpers.experiment_plan import ExperimentPlan
-from mlops_helpers.lifecycle_events import as_drafted, as_known
+from mlops_helpers.lifecycle_events import in_force
 
 __all__ = ["HELD", "HOLDOUT", "NOBODY", "Enrolment"]
 
@@ -45,10 +45,10 @@ class Enrolment:
         cls, plan: ExperimentPlan, record: Mapping[str, Any], at: pd.Timestamp | None = None
     ) -> Enrolment:
         """By the events of a record (`lifecycle`), those until `at` if it is given."""
-        steps = [step for step in _steps(record) if at is None or step[0] <= at]
-        when = pd.DatetimeIndex([moment for moment, _ in steps], tz="UTC").ceil("us")
+        steps = [step for step in in_force(record) if at is None or step[0] <= at]
+        when = pd.DatetimeIndex([moment for moment, _, _ in steps], tz="UTC").ceil("us")
         since = tuple(when.as_unit("us").asi8.tolist())
-        return cls(plan, since, tuple(ramp for _, ramp in steps))
+        return cls(plan, since, tuple(ramp if running else 0.0 for _, ramp, running in steps))
 
     def numbers(self, units: pd.Series, times: pd.Series) -> NDArray[np.int64]:
         """The number of each unit's arm at its time (aware), or HELD or NOBODY.
@@ -78,16 +78,3 @@ class Enrolment:
         if number == HELD and self.plan.holdout is not None:
             return self.plan.holdout.name, HOLDOUT
         return None, None
-
-
-_RUNNING = {"started": True, "resumed": True, "paused": False, "completed": False}
-
-
-def _steps(record: Mapping[str, Any]) -> Iterator[tuple[pd.Timestamp, float]]:
-    """The ramp in force after each event, in order of time."""
-    record, running = as_known(record), False
-    ramp = as_drafted(record).get("ramp", 1.0)
-    for event in record["events"]:
-        running = _RUNNING.get(event["event"], running)
-        ramp = event["changes"].get("ramp", (None, ramp))[1]
-        yield pd.Timestamp(event["at"]), ramp if running else 0.0

@@ -114,19 +114,31 @@ class ExperimentPlan:
             parts[name] = tuple(parts[name])
         if isinstance(given["guardrails"], list | tuple):
             given["guardrails"] = tuple(_made(Guardrail, one) for one in given["guardrails"])
-        for name in ("start", "end"):
-            given[name] = None if given.get(name) is None else pd.Timestamp(given[name])
+        for name, kind in _TIMES.items():
+            given[name] = None if given.get(name) is None else _read(kind, given[name])
         given["holdout"] = _made(Holdout, given.get("holdout"))
-        given["label_delay"] = pd.Timedelta(given["label_delay"])
         return cls(Experiment(**parts), **given)
 
 
 _KEYS = {"primary": "primary_metric"}  # fields whose key in a record is another
 _OWN = {f.name: _KEYS.get(f.name, f.name) for f in fields(ExperimentPlan)[1:]}
+_TIMES: dict[str, type] = {
+    "start": pd.Timestamp,
+    "end": pd.Timestamp,
+    "label_delay": pd.Timedelta,
+}
 _NEEDED = (
     *("name", "arms", "split", "cutoff", "salt", "ramp", "versions", "hypothesis", "size"),
     *("smallest_effect", "primary_metric", "guardrails", "stop", "alpha", "unit", "label_delay"),
 )
+
+
+def _read(kind: type, value: object) -> Any:  # noqa: ANN401 - of the kind, or as it is
+    """A time or duration out of its text; what is none is left for the rules to refuse."""
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        return value
 
 
 def _made(kind: type, value: object) -> Any:  # noqa: ANN401 - of the kind, or as it is

@@ -9,7 +9,6 @@ same words, changes nothing: a notebook may be run twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -19,12 +18,14 @@ from mlops_helpers.lifecycle_events import (
     NOT_THE_PLAN,
     STATES,
     Record,
+    Stage,
     StepRefused,
     as_drafted,
     as_known,
     entry,
     instant,
     repeated,
+    stages,
 )
 
 __all__ = [
@@ -59,21 +60,6 @@ _WAY_OUT = {
     "completed": "it never starts again; draft a new experiment under another name",
 }
 _MAY_MOVE = ("end", "ramp")  # after the start; the analysis rests on all the rest
-_EVER = pd.Timestamp.min.ceil("D").tz_localize("UTC")  # before any prediction
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A time in which the arms had the same shares, from `since` to the next stage's.
-
-    shares: of the arms, in their order, as of all units that met the experiment; they sum to 1.
-    full: whether this is the planned split, after the ramp. Nobody is assigned during a pause, so
-    it needs no stage of its own.
-    """
-
-    since: pd.Timestamp
-    shares: tuple[float, ...]
-    full: bool
 
 
 def draft(plan: ExperimentPlan, at: pd.Timestamp, *, stored: Record | None = None) -> Record:
@@ -159,31 +145,6 @@ def result(record: Record, analysed: pd.Timestamp, conclusion: str, verdict: str
     return _step(record, "analysed", analysed, None, changes=changes, fields=found, wrong=wrong)
 
 
-def stages(record: Record) -> tuple[Stage, ...]:
-    """The stages of the ramp in order of time; none for a draft.
-
-    Of a record that an earlier release kept: one at the planned split, from its planned start.
-    """
-    record = as_known(record)
-    split = tuple(record.get("split", ()))
-    if record.get("imported"):
-        began = pd.Timestamp(record["start"]) if record.get("start") else _EVER
-        return (Stage(began, split, True),) if split else ()
-    happened = [event["event"] for event in record["events"]]
-    if "started" not in happened:
-        return ()
-    lived = record["events"][happened.index("started") :]
-    moves = [event for event in lived if "ramp" in event["changes"]]
-    ramps = [moves[0]["changes"]["ramp"][0] if moves else record["ramp"]]
-    ramps += [event["changes"]["ramp"][1] for event in moves]
-    since = [event["at"] for event in (lived[0], *moves)]
-    experiment = ExperimentPlan.from_dict(record).experiment
-    return tuple(
-        Stage(pd.Timestamp(at), experiment.at(share).shares, share == 1)
-        for at, share in zip(since, ramps, strict=True)
-    )
-
-
 def _changed(
     record: Record, event: str, changes: Mapping[str, Any], at: pd.Timestamp, reason: str
 ) -> Record:
@@ -195,12 +156,16 @@ def _changed(
     wrong = [] if moved else [f"{', '.join(given) or 'no field'} is given, and nothing changes"]
     fields: dict[str, Any] = {}
     if record["status"] in _FROM[event]:
-        wrong += [f"{key} {old!r} -> {new!r}: {said}" for key, old, new, said in _no(record, moved)]
-        if not wrong:
-            try:
-                fields = ExperimentPlan.from_dict({**record, **given}).to_dict()
-            except (TypeError, ValueError) as error:
-                wrong.append(str(error).rstrip("."))
+        refused = list(_no(record, moved))
+        wrong += [f"{key} {old!r} -> {new!r}: {said}" for key, old, new, said in refused]
+        allowed = {key: given[key] for key in given if key not in {key for key, *_ in refused}}
+        try:
+            made = ExperimentPlan.from_dict({**record, **allowed}).to_dict()
+        except (TypeError, ValueError) as error:
+            wrong.append(str(error).rstrip("."))
+        else:
+            wrong += _late(record, made["end"], instant(at))
+            fields = {} if wrong else made
     pairs = {key: [record.get(key), fields.get(key, new)] for key, new in given.items()}
     return _step(record, event, at, reason, changes=pairs, fields=fields, wrong=wrong)
 
@@ -217,6 +182,15 @@ def _no(record: Record, moved: Mapping[str, Any]) -> Iterable[tuple[str, Any, An
             yield key, old, new, "fixed at the start, for the analysis rests on it"
         elif record["status"] != "draft" and key == "ramp" and not _larger(new, old):
             yield key, old, new, "a ramp only grows, or treated units would go back to control"
+
+
+def _late(record: Record, end: str | None, at: str) -> list[str]:
+    """Else what was decided between two ends would be decided otherwise when it is replayed."""
+    old = record["end"]
+    late = [one for one in (old, end) if one is not None and pd.Timestamp(one) <= pd.Timestamp(at)]
+    if record["status"] == "draft" or old == end or not late:
+        return []
+    return [f"end {old} -> {end}: both must be still to come; complete the experiment instead"]
 
 
 def _larger(new: object, old: float) -> bool:

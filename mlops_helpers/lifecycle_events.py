@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from mlops_helpers.experiment_plan import plain
+from mlops_helpers.experiment_plan import ExperimentPlan, plain
 
 __all__ = [
     "NOT_THE_PLAN",
     "STATES",
     "Record",
+    "Stage",
     "StepRefused",
     "as_drafted",
     "as_known",
     "entry",
+    "in_force",
     "instant",
     "repeated",
+    "stages",
 ]
 
 Record = Mapping[str, Any]
 STATES = ("draft", "running", "paused", "completed")
 NOT_THE_PLAN = ("status", "events", "imported", "analysed", "conclusion", "verdict")
 """Keys of a record that are no fields of its plan."""
+_RUNNING = {"started": True, "resumed": True, "paused": False, "completed": False}
+_EVER = pd.Timestamp.min.ceil("D").tz_localize("UTC")  # before any prediction
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A time in which the arms had the same shares, from `since` to the next stage's.
+
+    shares: of the arms, in their order, as of all units that met the experiment; they sum to 1.
+    full: whether this is the planned split, after the ramp. Nobody is assigned during a pause, so
+    it needs no stage of its own.
+    """
+
+    since: pd.Timestamp
+    shares: tuple[float, ...]
+    full: bool
 
 
 class StepRefused(ValueError):
@@ -70,6 +90,38 @@ def as_drafted(record: Record) -> dict[str, Any]:
     for one in reversed(record["events"]):
         first |= {key: pair[0] for key, pair in one["changes"].items() if key in first}
     return first
+
+
+def in_force(record: Record) -> Iterator[tuple[pd.Timestamp, float, bool]]:
+    """Of each event in order of time: when it was, the ramp from then on, whether units enter."""
+    record, running = as_known(record), False
+    ramp = as_drafted(record).get("ramp", 1.0)
+    for happened in record["events"]:
+        running = _RUNNING.get(happened["event"], running)
+        ramp = happened["changes"].get("ramp", (None, ramp))[1]
+        yield pd.Timestamp(happened["at"]), ramp, running
+
+
+def stages(record: Record) -> tuple[Stage, ...]:
+    """The stages of the ramp in order of time; none for a draft.
+
+    Of a record that an earlier release kept: one at the planned split, from its planned start.
+    """
+    record = as_known(record)
+    split = tuple(record.get("split", ()))
+    if record.get("imported"):
+        began = pd.Timestamp(record["start"]) if record.get("start") else _EVER
+        return (Stage(began, split, True),) if split else ()
+    lived = list(in_force(record))
+    first = next((place for place, (_, _, running) in enumerate(lived) if running), len(lived))
+    found: list[tuple[pd.Timestamp, float]] = []
+    for when, share, _ in lived[first:]:
+        if not found or found[-1][1] != share:
+            found.append((when, share))
+    if not found:
+        return ()
+    experiment = ExperimentPlan.from_dict(record).experiment
+    return tuple(Stage(when, experiment.at(part).shares, part == 1) for when, part in found)
 
 
 def instant(at: pd.Timestamp) -> str:

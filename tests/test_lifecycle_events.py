@@ -8,6 +8,7 @@ from mlops_helpers.lifecycle_events import (
     as_drafted,
     as_known,
     entry,
+    in_force,
     instant,
     repeated,
 )
@@ -31,6 +32,17 @@ RECORD = {
 def test_a_plan_is_known_as_it_was_drafted():
     """All changes taken back, the latest first; results are no part of it."""
     assert as_drafted(RECORD) == {"name": "first", "size": 100, "ramp": 0.1}
+
+
+def test_what_was_in_force_when():
+    """The ramp after each event, and whether units entered the experiment then."""
+    events = [*RECORD["events"][:3], entry("started", instant(JUNE), "", {})]
+    events += [entry("paused", instant(JUNE), "x", {}), entry("ramped", instant(JUNE), "y", {})]
+    assert list(in_force(RECORD | {"events": events})) == [
+        *((JANUARY, 0.1, False), (JANUARY, 0.1, False), (JANUARY, 1.0, False)),
+        *((JUNE, 1.0, True), (JUNE, 1.0, False), (JUNE, 1.0, False)),
+    ]
+    assert list(in_force({"name": "old"})) == []
 
 
 def test_an_event_is_repeated_if_all_of_it_is():
