@@ -66,7 +66,7 @@ class Sample:
     without an outcome. compared: the others. fallbacks: compared ones that another version than
     the arm's answered. granted: complete and approved. waiting: of months that are not complete, or
     from before the full split.
-    expected: when every arm will have the planned number of complete applications, at the traffic
+    arrives: when every arm will have been given the planned number of applications, at the traffic
     so far; None where no traffic tells.
     """
 
@@ -78,7 +78,7 @@ class Sample:
     fallbacks: dict[str, int]
     granted: dict[str, int]
     waiting: int
-    expected: pd.Timestamp | None
+    arrives: pd.Timestamp | None
 
     def mismatch(self) -> str:
         """What is wrong with the sizes of the arms; nothing if they are as planned."""
@@ -156,7 +156,7 @@ def sample_of(sums: ExposureSums, plan: ExperimentPlan) -> Sample:
         fallbacks=each(used & cells["fallback"].to_numpy(dtype=bool)),
         granted=each(due & approved),
         waiting=round(n[~(complete & full)].sum()),
-        expected=_expected(sums, plan, each(full)),
+        arrives=_arrives(sums, plan, each(full)),
     )
 
 
@@ -185,23 +185,22 @@ def _check_stages(
     return SrmCheck(seen, planned, p_value, p_value >= alpha)
 
 
-def _expected(
+def _arrives(
     sums: ExposureSums, plan: ExperimentPlan, arrived: Mapping[str, int]
 ) -> pd.Timestamp | None:
-    """When the last outcome of the planned size can be known: the end of its month, and the wait.
+    """When the last application of the planned size comes, at the traffic of all arms so far.
 
-    arrived: applications of the full split, by arm. The traffic is that of all arms from the first
-    application to the last.
+    arrived: applications of the full split, by arm. What came before counts for the traffic: from
+    the first application to the last.
     """
     if sums.seen is None:
         return None
-    first, last = sums.seen
-    split = dict(zip(plan.arms, plan.experiment.split, strict=True))
+    first, last = (when.tz_convert("UTC") for when in sums.seen)
     needed = plan.needed()
-    to_come = max((needed[arm] - arrived[arm]) / split[arm] for arm in plan.arms)
-    when = last.tz_convert("UTC")
-    if to_come > 0:
-        if last == first:
-            return None
-        when += (last - first) * (to_come / int(sums.cells["n"].sum()))
-    return when.normalize() + pd.offsets.MonthBegin(1) + plan.label_delay
+    to_come = max(
+        (needed[arm] - arrived[arm]) / share
+        for arm, share in zip(plan.arms, plan.experiment.split, strict=True)
+    )
+    if to_come <= 0:
+        return last
+    return last + (last - first) * (to_come / int(sums.cells["n"].sum())) if last > first else None

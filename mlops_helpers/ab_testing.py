@@ -130,7 +130,7 @@ def analyze_sums(
     sample = sample_of(sums, plan)
     if problem := sample.mismatch() or sample.uneven_outcomes():
         return _nothing("no conclusion", f"No conclusion: {problem}", sample)
-    progress = Progress(sample.complete, plan.needed(), sample.expected)
+    progress = Progress(sample.complete, plan.needed(), sample.arrives, plan.label_delay, plan.end)
     if problem := sample.too_little():
         if sample.waiting and not progress.reached:
             return _nothing("go on", f"Go on until {progress.in_words()}: {problem}", sample)

@@ -12,6 +12,7 @@ import pandas as pd
 from mlops_helpers.ab_effects import primary_of
 from mlops_helpers.ab_figures import ArmFigures
 from mlops_helpers.business import in_dollars
+from mlops_helpers.confidence_sequences import price
 from mlops_helpers.experiment_plan import METRICS, ExperimentPlan
 from mlops_helpers.sample_size import power, required_sample_size
 
@@ -32,7 +33,7 @@ _COUNTED = {
     "approval_rate": "applications",
 }
 _STATES = {"holds": "holds", "broken": "is broken", "open": "is not settled"}
-_ENDS = ("low", "high")
+_POINTS = " points"
 _TARGET = 0.8  # the power that a longer test is told for
 
 
@@ -40,13 +41,16 @@ _TARGET = 0.8  # the power that a longer test is told for
 class Progress:
     """How far an experiment has come.
 
-    complete, needed: complete applications of the full split, by arm. expected: when all arms will
-    have what they need at the traffic so far; None where no traffic tells.
+    complete, needed: complete applications of the full split, by arm. arrives: when, at the traffic
+    so far, every arm will have been given the applications it needs; None where no traffic tells.
+    label_delay, end: the plan's.
     """
 
-    complete: dict[str, int]
-    needed: dict[str, int]
-    expected: pd.Timestamp | None
+    complete: Mapping[str, int]
+    needed: Mapping[str, int]
+    arrives: pd.Timestamp | None
+    label_delay: pd.Timedelta
+    end: pd.Timestamp | None = None
 
     @property
     def reached(self) -> bool:
@@ -54,16 +58,21 @@ class Progress:
         return all(self.complete[arm] >= n for arm, n in self.needed.items())
 
     def in_words(self) -> str:
-        """Until when to go on."""
+        """Until when to go on: the size, what is there, and when the last outcome can be known."""
         sizes = set(self.needed.values())
         if len(sizes) == 1:
             goal = f"{sizes.pop():,} complete applications an arm"
         else:
-            goal = _each(self.needed) + " complete applications"
-        when = ""
-        if self.expected is not None:
-            when = f"; about {self.expected.day} {self.expected:%B %Y} at the traffic so far"
-        return f"{goal} (now {_each(self.complete)}{when})"
+            goal = f"{_each(self.needed)} complete applications"
+        return f"{goal} (now {_each(self.complete)}{self._when()})"
+
+    def _when(self) -> str:
+        if self.arrives is None:
+            return ""
+        if self.end is not None and self.arrives > self.end:
+            return f"; the traffic so far does not bring them before the end, {_day(self.end)}"
+        month_end = self.arrives.normalize() + pd.offsets.MonthBegin(1)
+        return f"; about {_day(month_end + self.label_delay)} at the traffic so far"
 
 
 def guardrail_states(effects: Sequence[Row], plan: ExperimentPlan) -> list[Row]:
@@ -166,12 +175,11 @@ def _treatments(
 def _told(found: _Treatment, plan: ExperimentPlan) -> str:
     """The primary effect with its interval and sizes."""
     row, level = found.row, plan.alpha / (len(plan.arms) - 1)
-    title = _TITLES[plan.primary]
-    if plan.covariate is not None and row["metric"] != plan.primary:
-        title += f", adjusted for {plan.covariate},"
+    adjusted = row["metric"] != plan.primary
+    title = _TITLES[plan.primary] + (f", adjusted for {plan.covariate}," if adjusted else "")
     always = ", valid at every look" if row["interval"] == "always valid" else ""
     return (
-        f"the {title} of {found.arm} is {_change(plan.primary, row['effect'])} than control's "
+        f"{found.arm}'s {title} is {_change(plan.primary, row['effect'])} than control's "
         f"({_limits(plan.primary, row, level)}{always}; {row['n_control']:,} and "
         f"{row['n_treatment']:,} {_COUNTED[plan.primary]})"
     )
@@ -182,7 +190,7 @@ def _rails_told(rails: list[Row], plan: ExperimentPlan) -> str:
     told = [
         f"the {_TITLES[rail['metric']]} {_STATES[rail['state']]}, "
         f"{_change(rail['metric'], rail['effect'])} ({_limits(rail['metric'], rail, plan.alpha)}, "
-        f"allowed {_amount(rail['metric'], rail['tolerance'])})"
+        f"{_amount(rail['metric'], rail['tolerance'])} worse is allowed)"
         for rail in rails
     ]
     return f" Guardrails: {'; '.join(told)}." if told else ""
@@ -190,8 +198,10 @@ def _rails_told(rails: list[Row], plan: ExperimentPlan) -> str:
 
 def _kept(found: _Treatment, plan: ExperimentPlan) -> str:
     """Why control stays although nothing is left to find out about this treatment."""
-    reason = "that is surely worse" if found.high < 0 else "a guardrail does not hold"
-    return f"Keep control: {_told(found, plan)}; {reason}.{_rails_told(found.unsettled, plan)}"
+    worse, broken = found.high < 0, [r for r in found.rails if r["state"] == "broken"]
+    reason = "that is surely worse" if worse else "but a guardrail does not hold"
+    rails = _rails_told(broken if worse or broken else found.unsettled, plan)
+    return f"Keep control: {_told(found, plan)}; {reason}.{rails}"
 
 
 def _power_told(found: _Treatment, figures: Mapping[str, ArmFigures], plan: ExperimentPlan) -> str:
@@ -213,12 +223,15 @@ def _power_told(found: _Treatment, figures: Mapping[str, ArmFigures], plan: Expe
         possible = 0 < outcome["rate"] < 1 and 0 < outcome["rate"] + effect < 1
     if not possible or n < 2:
         return ""
-    options = {**outcome, "alpha": plan.alpha / (len(plan.arms) - 1), "ratio": ratio}
+    alpha = plan.alpha / (len(plan.arms) - 1)
+    always = found.row["interval"] == "always valid"
+    options = {**outcome, "alpha": alpha, "ratio": ratio}
+    options["width"] = price(alpha) if always else 1.0
     chance = power(n, effect, **options)
     needed = required_sample_size(effect, target=_TARGET, **options)
     return (
         f" A true effect of {_amount(plan.primary, plan.smallest_effect)} had a chance of "
-        f"{chance:.0%} to be seen; for {_TARGET:.0%} control needs {needed:,} "
+        f"{100 * chance:.0f} % to be seen; for {100 * _TARGET:.0f} % control needs {needed:,} "
         f"{_COUNTED[plan.primary]}."
     )
 
@@ -230,17 +243,23 @@ def _change(metric: str, effect: float) -> str:
 
 
 def _limits(metric: str, row: Row, alpha: float) -> str:
-    if not math.isfinite(row["low"]):
+    low, high = row["low"], row["high"]
+    if not math.isfinite(low):
         return "no interval yet"
-    low, high = (f"{'-' if row[at] < 0 else ''}{_amount(metric, abs(row[at]))}" for at in _ENDS)
-    return f"{100 * (1 - alpha):g} % interval {low} to {high}"
+    told = [f"{'-' if at < 0 else ''}{_amount(metric, abs(at))}" for at in (low, high)]
+    told[0] = told[0].removesuffix(_POINTS)
+    return f"{100 * (1 - alpha):g} % interval {told[0]} to {told[1]}"
 
 
 def _amount(metric: str, size: float) -> str:
     unit = METRICS[metric].unit
     if unit == "$":
         return in_dollars(size)
-    return f"{100 * size:.2f} points" if unit == "%" else f"{size:.3f}"
+    return f"{100 * size:.2f}{_POINTS}" if unit == "%" else f"{size:.3f}"
+
+
+def _day(when: pd.Timestamp) -> str:
+    return f"{when.day} {when:%B %Y}"
 
 
 def _each(counts: Mapping[str, int]) -> str:
