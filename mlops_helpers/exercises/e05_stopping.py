@@ -19,12 +19,15 @@ from mlops_helpers.exercises.engine import Wrong, exercise, kind
 Rule = Callable[[NDArray[np.float64], NDArray[np.float64], int, int], Any]
 
 ALPHA = 0.05
-_TESTS = {"equal": 400, "planned": 120, "large": 40}
+_TESTS = {"equal": 1200, "planned": 100, "large": 30}
+_AT_FIRST = 300  # of the equal ones; the rest where these leave a doubt
+_IN_DOUBT = 0.04
+_MANY, _FEW = 10, 4  # looks; many of them tell sound rules from others
 _PER_LOOK = 100  # applications of one arm between two looks
 _PLANNED = 3.24  # true effect in standard errors at the last look: power 90 % with one look
 _LARGE = 6.5
 _LEAST_POWER = 0.6
-_SURELY = 3.0  # standard deviations of chance that are forgiven
+_SURELY = 2.5  # standard deviations of chance that are forgiven
 
 
 @dataclass(frozen=True)
@@ -54,17 +57,20 @@ class _Lived:
 def stopping(answer: Rule) -> str:
     """`answer(control, treatment, look, looks)` is True to stop and call the arms different."""
     _kinds(answer)
-    for looks in (10, 4):
-        equal = _live(answer, "equal", looks)
-        allowed = ALPHA + _SURELY * np.sqrt(ALPHA * (1 - ALPHA) / _TESTS["equal"])
-        if equal.share > allowed:
+    for looks in (_MANY, _FEW):
+        equal = _live(answer, "equal", looks, tests=_AT_FIRST)
+        if looks == _MANY and _IN_DOUBT < equal.share < 2 * ALPHA:
+            equal = _live(answer, "equal", looks)
+        if equal.share > ALPHA + _SURELY * np.sqrt(ALPHA * (1 - ALPHA) / equal.stopped.size):
             raise Wrong(
-                f"of {_TESTS['equal']} tests whose arms are equal it stops {equal.share:.0%}, with "
-                f"{looks} looks each; 5 % is the limit for *all looks of a test together*"
+                f"of {equal.stopped.size:,} tests whose arms are equal it stops {equal.share:.1%}, "
+                f"with {looks} looks each; 5 % is the limit for *all looks of a test together*"
             )
-    for looks in (10, 4):
+    for looks in (_MANY, _FEW):
         planned, large = _live(answer, "planned", looks), _live(answer, "large", looks)
         if planned.share < _LEAST_POWER:
+            if _live(answer, "planned", looks, turned=True).share >= _LEAST_POWER:
+                raise Wrong("it notices a treatment that loses, and never one that gains")
             raise Wrong(
                 f"of {_TESTS['planned']} tests whose arms differ as planned it notices "
                 f"{planned.share:.0%}, with {looks} looks each. One look at the end notices 90 %; "
@@ -120,10 +126,13 @@ def _decision(
     return bool(said)
 
 
-def _live(answer: Rule, world: str, looks: int, *, turned: bool = False) -> _Lived:
-    """Live through the tests of a world, look by look, until the rule stops or the end."""
-    stopped = np.zeros(_TESTS[world], dtype=np.int64)
-    for place, (a, b) in enumerate(_drawn(world, looks)):
+def _live(
+    answer: Rule, world: str, looks: int, *, turned: bool = False, tests: int | None = None
+) -> _Lived:
+    """Live through the (first) tests of a world, look by look, until the rule stops or the end."""
+    lived = _drawn(world, looks)[:tests]
+    stopped = np.zeros(len(lived), dtype=np.int64)
+    for place, (a, b) in enumerate(lived):
         control, treatment = (b, a) if turned else (a, b)
         for look in range(1, looks + 1):
             seen = look * _PER_LOOK

@@ -114,7 +114,12 @@ def in_place(log, ramp, traits):
 
 def of(part):
     """The right answer in another shape."""
-    return lambda log, ramp, traits: part(score(log, ramp, traits))
+
+    def shaped(log, ramp, traits):
+        found = score(log, ramp, traits)
+        return part(found) if found else found
+
+    return shaped
 
 
 PROOFS = (
