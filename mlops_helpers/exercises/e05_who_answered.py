@@ -105,7 +105,8 @@ def _effects(log: pd.DataFrame, costs: CostModel) -> list[tuple[float, str]]:
     sums = money.groupby(first["variant"]).sum()
     lent = first[first["decision"] == "approve"]
     undone = first.assign(decision=first["decision"].mask(failed, "decline"))
-    rejoined = pd.concat([first[~failed], last[_retried(log, last)]])
+    own = _first(log[log["model_version"] == _FIRST["treatment"]])
+    late = own[own["application_id"].isin(first["application_id"][failed])]
     return [
         (
             _gap(by_version, costs),
@@ -138,7 +139,7 @@ def _effects(log: pd.DataFrame, costs: CostModel) -> list[tuple[float, str]]:
             "to the customer",
         ),
         (
-            _gap(rejoined.drop_duplicates("application_id", keep="last"), costs),
+            _gap(pd.concat([first[~failed], late]), costs),
             "a failure counts where the treatment answered on a second try; that was too late",
         ),
         (_gap(mine, costs), "applications that were sent twice count twice"),
@@ -220,12 +221,6 @@ def _moved(log: pd.DataFrame) -> pd.DataFrame:
     """The rows in the arm whose model answered."""
     arms = {version: arm for arm, version in _FIRST.items()}
     return log.assign(variant=log["model_version"].map(arms))
-
-
-def _retried(log: pd.DataFrame, last: pd.DataFrame) -> pd.Series:
-    """Which rows are a second answer, by the treatment."""
-    twice = log["application_id"][log["application_id"].duplicated()]
-    return last["application_id"].isin(twice) & (last["model_version"] == _FIRST["treatment"])
 
 
 def _unfailed(log: pd.DataFrame) -> pd.DataFrame:
