@@ -70,6 +70,7 @@ def test_the_first_look_without_zero_is_marked(change, marks, told):
     ax = plots.effect_path(PATH.assign(**change))
     assert crosses(ax) == marks
     assert told in finding(ax)
+    assert texts(ax).count("band leaves 0 out") == len(marks)
 
 
 def test_what_the_core_returns_can_be_drawn():

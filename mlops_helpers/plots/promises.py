@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["ab_limits", "error_rates"]
 
 SHARES = (0.001, 0.01, 0.05, 0.2, 0.8, 0.95, 0.99, 0.999)
+OVER_GRID = {"frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 1.0}
 SIGNS = {"about": "≈", "at most": "≤", "at least": "≥"}
 
 
@@ -56,7 +57,7 @@ def error_rates(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | Non
     if not all(kept):
         look |= {"marker": "s", "color": VERMILION, "markerfacecolor": "white"}
         ax.plot([], [], **look, label="measured, not as promised")
-    legend(ax, loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=4, columnspacing=0.9)
+    legend(ax, loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=3, **OVER_GRID)
     ends = rows[["nominal", "rate", "low", "high"]].clip(SHARES[0], SHARES[-1])
     lowest, highest = float(ends.min(axis=None)), float(ends.max(axis=None))
     ax.set_xlim(lowest / 1.5, 1 - (1 - highest) / 1.5)
@@ -129,9 +130,10 @@ def ab_limits(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None 
     ax.plot([], [], marker="|", color=BLACK, markersize=14, mew=2.5, ls="", label="truth")
     look = {"ls": "", "markersize": 8, "marker": "o", "color": BLUE}
     ax.plot([], [], **look, label="reading")
-    look |= {"marker": "s", "color": VERMILION, "markerfacecolor": "white"}
-    ax.plot([], [], **look, label="reading that misses the truth too often")
-    legend(ax, loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=3)
+    if missing.any():
+        look |= {"marker": "s", "color": VERMILION, "markerfacecolor": "white"}
+        ax.plot([], [], **look, label="reading that misses the truth too often")
+    legend(ax, loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=3, **OVER_GRID)
     names = rows["reading"]
     if "limit" in rows and rows["limit"].nunique() > 1:
         names = rows["limit"] + ": " + names
@@ -200,7 +202,7 @@ def _missing(rows: pd.DataFrame) -> np.ndarray:
 def _misread(rows: pd.DataFrame, missing: np.ndarray) -> str:
     """The reading that is wrong most often, or furthest from its truth."""
     if not missing.any():
-        return "Every reading finds the truth"
+        return "No reading surely misses the truth"
     wrong = rows[missing]
     off = wrong["missed"] if "missed" in wrong else (wrong["value"] - wrong["truth"]).abs()
     row = wrong.loc[off.idxmax()]

@@ -105,13 +105,13 @@ def effect_path(
     ax = axes(ax, height=4.2)
     rows = frame.sort_values("n", ignore_index=True)
     looks = (
-        ("low", "high", SKY, "#DDEFFB", "--", "valid at every look"),
-        ("fixed_low", "fixed_high", ORANGE, "#FBE9C6", "-", "valid at one look"),
+        ("low", "high", SKY, "#DDEFFB", "--", "at every look"),
+        ("fixed_low", "fixed_high", ORANGE, "#FBE9C6", "-", "at one look"),
     )
     for low, high, colour, tint, line, label in looks:
         ax.fill_between(rows["n"], rows[low], rows[high], color=tint, linewidth=0)
         for end in (low, high):
-            named = label if end == low else None
+            named = f"valid {label}" if end == low else None
             ax.plot(rows["n"], rows[end], color=colour, linestyle=line, linewidth=1.5, label=named)
     ax.plot(rows["n"], rows["effect"], color=BLUE, linewidth=2, label="effect so far")
     ax.axhline(0, color=BLACK, linewidth=1.2)
@@ -122,14 +122,13 @@ def effect_path(
     if planned is not None:
         ax.axvline(planned, color=GREY, linestyle="--", linewidth=1.4, label="planned size")
     first = [_first(rows, low, high) for low, high, *_ in looks]
-    shown = False
-    for at, marker in zip(first, "DX", strict=True):
+    for at, marker, (*_, label) in zip(first, "DX", looks, strict=True):
         if at is not None:
+            look = {"color": VERMILION, "markersize": 9, "mec": "white", "ls": "", "zorder": 5}
             point = rows.loc[at, ["n", "effect"]]
-            label = None if shown else "0 is left out for the first time"
-            shown = True
-            look = {"color": VERMILION, "markersize": 10, "mec": "white", "ls": ""}
-            ax.plot(*point, marker=marker, **look, label=label, zorder=5)
+            ax.plot(
+                *point, marker=marker, **look, label=f"{label.split()[1]}-look band leaves 0 out"
+            )
     ends = rows[["fixed_low", "fixed_high", "low", "high"]].iloc[len(rows) // 6 :]
     bottom, top = float(np.nanmin(ends)), float(np.nanmax(ends))
     room = 0.25 * (top - bottom)
