@@ -4,8 +4,8 @@ import builtins
 import hashlib
 import random
 
-from mlops_helpers.ab_testing import required_sample_size
 from mlops_helpers.exercises.engine import judge
+from mlops_helpers.sample_size import required_sample_size
 from tests.exercises.battery import Names, Proof, prove
 
 
