@@ -97,8 +97,10 @@ class _Look:
     tuned_for: int
 
     def reach(self, control: Moments, treatment: Moments, alpha: float) -> tuple[Interval, float]:
-        """The sequence's interval and p-value."""
+        """The sequence's interval and p-value; both not known while there are too few."""
         found = difference(control, treatment, alpha=alpha, tuned_for=self.tuned_for)
+        if not found.known:
+            return found, _NAN
         return found, p_value(control, treatment, alpha=alpha, tuned_for=self.tuned_for)
 
 
@@ -146,7 +148,8 @@ def _of_aucs(control: Moments, treatment: Moments, alpha: float, look: _Look) ->
     An AUC is a mean of placements for large samples, so the sequence holds for it as well. No
     limits while an arm's variance is 0 or not known: then its sample does not tell how sure it is.
     """
-    value, known = treatment.mean - control.mean, min(control.variance, treatment.variance) > 0
+    value = treatment.mean - control.mean
+    known = control.variance > 0 and treatment.variance > 0  # False for NaN as well
     found, p = Interval(value, _NAN, _NAN, control.n + treatment.n), _NAN
     if known and look.kind == "fixed":
         error = math.sqrt(control.variance / control.n + treatment.variance / treatment.n)

@@ -40,7 +40,7 @@ def exposed(n=4000, *, seed=0, better=0.0, experiment=None, shares=None):
     rng = np.random.default_rng(seed)
     arm = rng.choice(len(arms), n, p=shares or np.full(len(arms), 1 / len(arms)))
     approved = rng.random(n) < 0.8
-    risk = rng.beta(2, 9, n)
+    risk = rng.beta(2, 16, n)
     default = (rng.random(n) < np.where(arm == 0, risk, risk * (1 - better))).astype(float)
     scored = START + pd.to_timedelta(rng.integers(0, 150 * 24, n), unit="h")
     return pd.DataFrame(
