@@ -133,14 +133,13 @@ def power_table(
     rate: float | None = None,
     sd: float | None = None,
     alpha: float = 0.05,
+    ratio: float = 1.0,
+    width: float = 1.0,
 ) -> pd.DataFrame:
-    """Power for every pair of size (an arm) and true effect: columns n, effect, power."""
+    """Power for every pair of size (control's) and true effect: columns n, effect, power."""
+    plan = {"rate": rate, "sd": sd, "alpha": alpha, "ratio": ratio, "width": width}
     return pd.DataFrame(
-        [
-            {"n": n, "effect": effect, "power": power(n, effect, rate=rate, sd=sd, alpha=alpha)}
-            for effect in effects
-            for n in sizes
-        ],
+        [(n, effect, power(n, effect, **plan)) for effect in effects for n in sizes],
         columns=["n", "effect", "power"],
     )
 

@@ -57,6 +57,8 @@ def test_power_table_has_every_pair():
     wide = table.pivot(index="n", columns="effect", values="power")
     assert (wide.loc[1000] > wide.loc[100]).all()
     assert (wide[100.0] > wide[50.0]).all()
+    uneven = power_table([1000], [50.0], sd=1000, ratio=0.25, width=1.2)["power"].tolist()
+    assert uneven == [power(1000, 50.0, sd=1000, ratio=0.25, width=1.2)]
 
 
 @pytest.mark.parametrize("width", [1.0, 1.4])
