@@ -1,9 +1,16 @@
 """A test that is looked at again and again: the false alarms of equal arms, measured.
 
 What is measured: of how many A/A tests somebody who stops at the first alarm says that the arms
-differ. With limits for one look that is far more than 5 %; with a confidence sequence it is not:
-37 % [35, 40] against 1.7 % [1.2, 2.4] of 2,000 tests with a hundred looks at the profits of 4,000
-applications, 15 % of the loans in default, half of the rows in each arm.
+differ. With limits for one look that is far more than 5 %; with a confidence sequence it is not.
+False alarms in 1,500 years of 6,000 applications each, half of them in each arm, 15 % default
+(`tests.benchmarks.scores_ab_testing`; intervals are at most 5 points wide):
+
+================  ====  =======  =======  ======  =====
+looks             once  quarter  monthly  weekly  daily
+================  ====  =======  =======  ======  =====
+fixed interval     5 %     13 %     21 %    33 %   47 %
+sequence         0.5 %    0.9 %    1.2 %   1.7 %  2.2 %
+================  ====  =======  =======  ======  =====
 """
 
 from __future__ import annotations

@@ -74,6 +74,20 @@ def minimum(scale: float) -> pd.DataFrame:
     return pd.concat(found)[columns]
 
 
+def by_looks(scale: float) -> pd.DataFrame:
+    """False alarms of profit by how often one looks: once, by month, by day, after each second row.
+
+    A year with 6,000 applications, half of them in each arm.
+    """
+    rows, repeats, found = 6000, max(20, round(1500 * scale)), []
+    values = profits(rows, 0.15, np.random.default_rng(SEED))
+    for count in (1, 4, 12, 52, 365, 3000):
+        looks = np.unique(np.maximum(rows * np.arange(1, count + 1) // count, 20))
+        alarms = false_alarms(values, looks, seed=SEED, repeats=repeats)
+        found.append(alarms[alarms["n"] == rows].assign(looks=count))
+    return pd.concat(found)[["looks", "rule", "alarms", "low", "high", "repeats"]]
+
+
 def held(scale: float) -> pd.DataFrame:
     """Paths on which an interval left a true gain out, at any of a hundred looks."""
     rows, gain = 4000, 100.0
@@ -168,6 +182,7 @@ def main(scale: float) -> None:
     widths["price"] = widths["alpha"].map(price)
     show("price of the sequence: times the fixed width", widths)
     show("false alarms of the sequence, by the minimum per arm", minimum(scale))
+    show("false alarms by the number of looks", by_looks(scale))
     show("a true gain of $100, left out at any look", held(scale))
     show("a true gain, first seen by the sequence", stopped(scale))
     show("false alarms of a default rate over 50 looks", rates(scale))
