@@ -126,36 +126,53 @@ def _count(connection: sa.Connection, plan: ExperimentPlan, as_of: pd.Timestamp)
 def _question(
     connection: sa.Connection, plan: ExperimentPlan, as_of: pd.Timestamp, stages: tuple[Stage, ...]
 ) -> sa.CompoundSelect[Any]:
-    """The sums of each cell and the ranks of each arm, over one sorted table of the exposures."""
-    rows = predictions.c
-    base = _exposures(plan, as_of, stages).subquery()
+    """The sums of each cell and the ranks of each arm, over one table of the units."""
+    rows = _exposures(plan, as_of, stages).subquery("rows_of_arms")
     window: dict[str, Any] = {
-        "partition_by": tables.by_code_point(connection, base.c.application_id),
-        "order_by": [base.c.scored_at, tables.by_code_point(connection, base.c.prediction_id)],
+        "partition_by": tables.by_code_point(connection, rows.c.application_id),
+        "order_by": [rows.c.scored_at, tables.by_code_point(connection, rows.c.prediction_id)],
         "rows": (None, None),  # one frame for all three: one pass
     }
     over = {
-        "first_id": sa.func.first_value(base.c.prediction_id),
-        "lowest": sa.func.min(base.c.arm),
-        "highest": sa.func.max(base.c.arm),
+        "first_id": sa.func.first_value(rows.c.prediction_id),
+        "lowest": sa.func.min(rows.c.cell),
+        "highest": sa.func.max(rows.c.cell),
     }
     named = [value.over(**window).label(name) for name, value in over.items()]
-    kept = [column for column in base.c if column.name != rows.application_id.name]
-    exposed = sa.select(*kept, *named).cte("exposed")
-    crossed = exposed.c.lowest != exposed.c.highest
-    unit = sa.and_(~crossed, exposed.c.prediction_id == exposed.c.first_id)
-    return sa.union_all(
-        _cell_sums(exposed, crossed, unit), log_ranks.rank_sums(exposed, unit, part=_AUC)
+    exposed = sa.select(rows, *named).subquery("exposed")
+    an_arms = _cells_of_an_arm(stages)
+    crossed = exposed.c.lowest // an_arms != exposed.c.highest // an_arms
+    units = (
+        sa.select(
+            sa.case((crossed, _CROSSED), else_=exposed.c.cell).label("cell"),
+            *(exposed.c[name] for name in ("scored_at", "amount", "x", "probability")),
+        )
+        .where(sa.or_(crossed, exposed.c.prediction_id == exposed.c.first_id))
+        .cte("units")
     )
+    complete, outcome = units.c.cell // 12 % 2, units.c.cell // 2 % 3
+    full = [k for k, each in enumerate(stages) if each.full] if stages else [0]
+    stage = units.c.cell // 24 % max(len(stages), 1)
+    known = sa.and_(units.c.cell >= 0, complete == 1, outcome < _UNKNOWN, stage.in_(full))
+    ranks = log_ranks.rank_sums(
+        sa.select(
+            (units.c.cell // an_arms).label("arm"), outcome.label("outcome"), units.c.probability
+        ).where(known),
+        part=_AUC,
+    )
+    return sa.union_all(_cell_sums(units), ranks)
+
+
+def _cells_of_an_arm(stages: tuple[Stage, ...]) -> int:
+    return 24 * max(len(stages), 1)
 
 
 def _exposures(
     plan: ExperimentPlan, as_of: pd.Timestamp, stages: tuple[Stage, ...]
 ) -> sa.Select[Any]:
-    """Each exposure in an arm: its arm and cell as small integers, and what is summed.
+    """Each exposure in an arm with the code of its cell (`exposure_sums.from_codes`).
 
-    `score` is there only where the AUC is made of it. The code of a cell is that of
-    `exposure_sums.from_codes`.
+    The database sorts these rows, so they hold nothing that follows from the code.
     """
     rows = predictions.c
     arm = sa.case({name: k for k, name in enumerate(plan.arms)}, value=rows.variant)
@@ -165,59 +182,44 @@ def _exposures(
     complete = rows.scored_at < epoch(limit.normalize().replace(day=1))
     approved = rows.decision == "approve"
     planned = sa.case({name: plan.versions[name] for name in plan.arms}, value=rows.variant)
-    outcome = sa.case((approved, sa.func.coalesce(outcomes.c["default"], _UNKNOWN)), else_=_UNKNOWN)
-    keys = (
-        (len(plan.arms), arm),
+    # looked up for approved loans only: SQLite would look for each row of a join
+    known = (
+        sa.select(outcomes.c["default"])
+        .where(outcomes.c.prediction_id == rows.prediction_id)
+        .where(outcomes.c.outcome_at <= epoch(as_of))
+        .scalar_subquery()
+    )
+    code: sa.ColumnElement[int] = arm
+    for size, key in (
         (max(len(stages), 1), stage),
         (2, tables.bit(complete)),
         (2, tables.bit(~approved)),
-        (3, outcome),
+        (3, sa.case((approved, sa.func.coalesce(known, _UNKNOWN)), else_=_UNKNOWN)),
         (2, tables.bit(rows.model_version != planned)),
-    )
-    code: sa.ColumnElement[int] = sa.literal_column("0")
-    for size, key in keys:
+    ):
         code = code * size + key
-    full = [k for k, each in enumerate(stages) if each.full] if stages else [0]
-    judged = sa.and_(complete, outcome != _UNKNOWN, stage.in_(full))
-    in_time = sa.and_(
-        outcomes.c.prediction_id == rows.prediction_id, outcomes.c.outcome_at <= epoch(as_of)
-    )
     x = rows[plan.covariate] if plan.covariate is not None else sa.cast(0.0, sa.Double)
-    return (
-        sa.select(
-            rows.application_id,
-            rows.prediction_id,
-            rows.scored_at,
-            arm.label("arm"),
-            code.label("cell"),
-            rows.loan_amount.label("amount"),
-            x.label("x"),
-            outcome.label("outcome"),
-            sa.case((judged, rows.probability)).label("score"),
-        )
-        .select_from(predictions.outerjoin(outcomes, in_time))
-        .where(*_exposed(plan, as_of), rows.variant.in_(plan.arms))
-    )
+    return sa.select(
+        rows.application_id,
+        rows.prediction_id,
+        rows.scored_at,
+        rows.probability,
+        code.label("cell"),
+        rows.loan_amount.label("amount"),
+        x.label("x"),
+    ).where(*_exposed(plan, as_of), rows.variant.in_(plan.arms))
 
 
-def _cell_sums(
-    exposed: sa.CTE, crossed: sa.ColumnElement[bool], unit: sa.ColumnElement[bool]
-) -> sa.Select[Any]:
-    """Of each cell's units; the exposures of units that met several arms are only counted."""
-    amount, x, scored_at = exposed.c.amount, exposed.c.x, exposed.c.scored_at
-    code = sa.case((crossed, _CROSSED), else_=exposed.c.cell)
-    return (
-        sa.select(
-            sa.literal_column(str(_CELL)).label("part"),
-            code.label("code"),
-            sa.func.count().label("n"),
-            *sums(amount, amount * amount, x, x * x, x * amount),
-            sa.func.min(scored_at).label("first"),
-            sa.func.max(scored_at).label("last"),
-        )
-        .where(sa.or_(crossed, unit))
-        .group_by(code)
-    )
+def _cell_sums(units: sa.CTE) -> sa.Select[Any]:
+    amount, x, scored_at = units.c.amount, units.c.x, units.c.scored_at
+    return sa.select(
+        sa.literal_column(str(_CELL)).label("part"),
+        units.c.cell.label("code"),
+        sa.func.count().label("n"),
+        *sums(amount, amount * amount, x, x * x, x * amount),
+        sa.func.min(scored_at).label("first"),
+        sa.func.max(scored_at).label("last"),
+    ).group_by(units.c.cell)
 
 
 _COLUMNS = ["part", "code", *SUMS, "first", "last"]

@@ -17,27 +17,27 @@ SUMS = ("n", "s0", "s1", "s2", "s3", "s4")
 """Columns of an answer: a count and five sums."""
 
 
-def rank_sums(exposed: sa.CTE, unit: sa.ColumnElement[bool], *, part: int) -> sa.Select[Any]:
+def rank_sums(judged: sa.Select[Any], *, part: int) -> sa.Select[Any]:
     """Of each arm: its positives, and the ranks of both classes that `auc` is made of.
 
-    A rank is twice the number of the other class with a lower score, plus once that with the same.
+    `judged` selects arm, outcome (0 or 1) and probability. A rank is twice the number of the other
+    class with a lower probability, plus once that with the same.
     """
-    arm, score = exposed.c.arm, exposed.c.score
+    rows = judged.subquery("judged")
     tied = (
         sa.select(
-            arm,
-            score,
-            tables.number(exposed.c.outcome == 1).label("positives"),
-            tables.number(exposed.c.outcome == 0).label("negatives"),
+            rows.c.arm,
+            rows.c.probability,
+            tables.number(rows.c.outcome == 1).label("positives"),
+            tables.number(rows.c.outcome == 0).label("negatives"),
         )
-        .where(unit, score.is_not(None))
-        .group_by(arm, score)
+        .group_by(rows.c.arm, rows.c.probability)
         .subquery("tied")
     )
     doubles = {name: sa.cast(tied.c[name], _DOUBLE) for name in ("positives", "negatives")}
     window: dict[str, Any] = {
         "partition_by": tied.c.arm,
-        "order_by": tied.c.score,
+        "order_by": tied.c.probability,
         "rows": (None, 0),
     }
     lower = {
