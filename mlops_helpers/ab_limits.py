@@ -7,6 +7,31 @@ wanted to know), spread (standard deviation of one experiment), missed, missed_l
 (share of experiments whose own 95 % interval leaves the truth out, should be 0.05; Wilson). An
 effect is treatment minus control. Applicants come from `worlds`, decisions from scores of known
 quality, dollars from the default `CostModel`.
+
+Measured by `measured_limits(repeats=1000, seed=2026)`, 4,000 applications a test (± 95 % Monte
+Carlo; share of tests whose interval misses the truth):
+
+============  ===============================  ================  ======  ======
+limit         reading                          value             truth   misses
+============  ===============================  ================  ======  ======
+selection     default rate among approved      -0.035 ± 0.001     0.000    87 %
+selection     AUC among approved               -0.037 ± 0.003    +0.027    32 %
+selection     profit per applicant              -$131 ± 5         -$128     5 %
+interference  one budget for both arms            $99 ± 4          -$91    87 %
+interference  a budget for each arm              -$87 ± 3          -$91     3 %
+interference  whole months take turns            -$90 ± 4          -$91     5 %
+delay         outcomes known so far             -$121 ± 8          $171    66 %
+delay         no default yet counts as repaid    $332 ± 4          $171    71 %
+delay         complete applications only         $174 ± 10         $171     5 %
+ramp          both stages pooled                 -$42 ± 6           $50    15 %
+ramp          stage by stage                      $54 ± 8           $50     6 %
+ramp          full stage only                     $60 ± 8           $61     6 %
+failure       as treated                         $130 ± 6           $27    20 %
+failure       failures left out                   $85 ± 6           $27    10 %
+failure       by intention to treat               $30 ± 6           $27     6 %
+============  ===============================  ================  ======  ======
+
+Half a budget leaves a little more unspent than a whole one: hence the -$87.
 """
 
 from __future__ import annotations
@@ -46,6 +71,8 @@ _FEARFUL = 0.8  # added to the log-odds: more are declined
 _READ_AT = 243.0  # days after the start
 _MONTHS, _BUDGET = 24, 0.4  # months of a test; share of what is asked for that can be lent
 _RAMP = (0.1, 0.5)  # share of the treatment in the two stages
+_MODELS = ((1, 0.9), (2, 0.6))  # chance and noise of control's score, and of the treatment's
+_HEAVY, _FAILS = 0.28, 0.6  # above this debt to income the treatment fails, with this chance
 
 
 def selection_limit(*, repeats: int = 200, rows: int = 4000, seed: int) -> pd.DataFrame:
@@ -200,9 +227,6 @@ def failure_limit(*, repeats: int = 200, rows: int = 4000, seed: int) -> pd.Data
     reached = (new.astype(float) - old) * (1 - _FAILS * heavy)
     return frame_of(found, dict.fromkeys(found, float((pool.worth * reached).mean())))
 
-
-_MODELS = ((1, 0.9), (2, 0.6))  # chance and noise of control's score, and of the treatment's
-_HEAVY, _FAILS = 0.28, 0.6
 
 LIMITS: Mapping[str, Callable[..., pd.DataFrame]] = MappingProxyType(
     {
