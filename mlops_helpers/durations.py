@@ -113,6 +113,8 @@ def duration(
         raise ValueError(f"size is {size!r}, must be 1 application or more.")
     if label_delay < NO_WAIT:
         raise ValueError(f"label_delay is {label_delay}, must not be negative.")
+    if start is not None and start.tzinfo is None:
+        raise ValueError(f"start is {start}, must be aware of its time zone, e.g. UTC.")
     months = size / _shares(split)[0] / per_month
     if start is None:
         return Duration(months, label_delay)

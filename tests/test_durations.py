@@ -111,6 +111,7 @@ def test_sentence_says_split_wait_and_points():
         (lambda: plan_sentence(50, sd=2000, per_month=0), "per_month is 0"),
         (lambda: duration(0, per_month=100), "size is 0"),
         (lambda: duration(10, per_month=100, label_delay=pd.Timedelta(days=-1)), "label_delay"),
+        (lambda: duration(9, per_month=9, start=pd.Timestamp("2030-01-01")), "time zone"),
         (lambda: duration(10, per_month=100, split=(0.5, 0.6)), r"split is \(0.5, 0.6\)"),
         (lambda: duration(10, per_month=100, split=(1.0,)), "two or more shares"),
         (lambda: planned_size(50, sd=2000, split=(1.0, 0.0)), "above 0"),

@@ -719,6 +719,7 @@ def test_numbers_are_said_with_their_unit(value, unit, text):
 def test_a_title_never_parts_a_number_from_its_sign():
     """Lines break at spaces, but not before a per cent sign."""
     assert base.wrap("at most 0.7 % off", 11) == "at most\n0.7 % off"
+    assert base.wrap("it reads 3.5 points", 10) == "it reads\n3.5 points"
 
 
 def test_the_bundle_carries_the_alternative_text_three_times():

@@ -127,11 +127,11 @@ def finish(
 
 
 def wrap(text: str, letters: int) -> str:
-    """The text in lines of at most so many letters; a number and its % stay together.
+    """The text in lines of at most so many letters; a number stays with its % or points.
 
     A word longer than a line has a line of its own.
     """
-    kept = text.replace(" %", "\u00a0%")
+    kept = text.replace(" %", "\u00a0%").replace(" points", "\u00a0points")
     return "\n".join(textwrap.wrap(kept, letters, break_long_words=False)).replace("\u00a0", " ")
 
 
