@@ -82,11 +82,9 @@ class ExperimentPlan:
     def needed(self) -> dict[str, int]:
         """How many complete applications each arm is to have: `size` for control, by the split."""
         split = self.experiment.split
-        ratios = [round(share / split[0], 9) for share in split]  # 0.3 / 0.1 is 2.9999999999999996
-        return {
-            arm: math.ceil(round(self.size * ratio, 6))
-            for arm, ratio in zip(self.arms, ratios, strict=True)
-        }
+        exact = [self.size * share / split[0] for share in split]
+        # to a computer 100 * 0.3 / 0.1 is a little less than 300, another share a little more
+        return {arm: math.ceil(round(n, 6)) for arm, n in zip(self.arms, exact, strict=True)}
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as a flat record of JSON values; `from_dict` makes the same plan of it.

@@ -72,11 +72,15 @@ def test_every_arm_has_its_share_of_the_size(plan):
         assert exact * (1 - 1e-8) - 1e-6 <= needed[arm] < exact * (1 + 1e-8) + 1
 
 
-def test_a_share_that_is_no_round_number_needs_no_unit_more():
-    """0.3 / 0.1 is 2.9999999999999996 to a computer, and 0.6 / 0.2 more than 3."""
-    three = Experiment("three", ("a", "b", "c"), (0.1, 0.3, 0.6))
-    plan = replace(PLAN, experiment=three, versions={"a": 1, "b": 2, "c": 3}, size=100)
-    assert plan.needed() == {"a": 100, "b": 300, "c": 600}
+@pytest.mark.parametrize(
+    ("split", "needed"), [((0.1, 0.3, 0.6), (100, 300, 600)), ((0.3, 0.1, 0.6), (100, 34, 200))]
+)
+def test_what_a_computer_makes_of_a_share_needs_no_unit_more(split, needed):
+    """0.6 / 0.3 is 2, and a third of a unit is a unit."""
+    arms = ("a", "b", "c")
+    three, versions = Experiment("three", arms, split), dict.fromkeys(arms, 1)
+    plan = replace(PLAN, experiment=three, versions=versions, size=100)
+    assert tuple(plan.needed().values()) == needed
 
 
 def test_the_record_has_the_keys_that_others_read():

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlops_helpers import lifecycle
@@ -85,6 +85,7 @@ def times(record):
         max_size=25,
     )
 )
+@example([("size", 0, 0.1), ("start", 0, 1.0), ("size", 0, 0.4)])
 def test_whatever_is_tried_in_whatever_order(tried):
     """Never two plans; completed stays completed; events and stages in order of time.
 
