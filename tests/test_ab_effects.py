@@ -88,7 +88,7 @@ def test_the_relative_effect_has_the_bootstraps_interval():
     assert row["relative_high"] == pytest.approx(high, abs=width / 10)
 
 
-@pytest.mark.parametrize(("kind", "better"), [("fixed", 0.4), ("always valid", 0.8)])
+@pytest.mark.parametrize(("kind", "better"), [("fixed", 0.4), ("always valid", 0.65)])
 def test_absolute_and_relative_agree_about_nothing(kind, better):
     """For profit either both intervals hold 0 or neither does, over many samples."""
     agreed = set()
