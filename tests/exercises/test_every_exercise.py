@@ -20,6 +20,7 @@ DEEPENED = {
     "02_model_registry": 4,
     "03_monitoring": 6,
     "04_retraining": 6,
+    "05_ab_testing": 6,
 }  # in these
 
 
