@@ -98,9 +98,7 @@ def start(record: Record, at: pd.Timestamp, *, available: Iterable[int] | None =
             for arm, version in record["versions"].items()
             if version not in there
         ]
-    end = record.get("end")
-    if end is not None and pd.Timestamp(instant(at)) >= pd.Timestamp(end):
-        wrong.append(f"its end is {end}; amend end")
+    wrong += _over(record, at, "amend end")
     return _step(record, "started", at, None, status="running", wrong=wrong)
 
 
@@ -116,7 +114,8 @@ def pause(record: Record, at: pd.Timestamp, reason: str) -> Record:
 
 def resume(record: Record, at: pd.Timestamp, reason: str) -> Record:
     """Running again after a pause, with the shares of before."""
-    return _step(record, "resumed", at, reason, status="running")
+    wrong = _over(record, at, "complete it")
+    return _step(record, "resumed", at, reason, status="running", wrong=wrong)
 
 
 def complete(record: Record, at: pd.Timestamp, reason: str) -> Record:
@@ -191,6 +190,13 @@ def _late(record: Record, end: str | None, at: str) -> list[str]:
     if record["status"] == "draft" or old == end or not late:
         return []
     return [f"end {old} -> {end}: both must be still to come; complete the experiment instead"]
+
+
+def _over(record: Record, at: pd.Timestamp, way_out: str) -> list[str]:
+    """After its end nobody would be assigned."""
+    end = record.get("end")
+    over = end is not None and pd.Timestamp(instant(at)) >= pd.Timestamp(end)
+    return [f"its end is {end}: {way_out}"] if over else []
 
 
 def _larger(new: object, old: float) -> bool:

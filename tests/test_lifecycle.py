@@ -254,10 +254,14 @@ def test_an_arm_without_a_model_does_not_start():
         lifecycle.start(DRAFT, day(1), available=())
 
 
-def test_it_does_not_start_after_its_end():
-    """The end is moved first."""
-    with pytest.raises(StepRefused, match=r"its end is 2024-10-27T00:00:00\+00:00; amend end"):
+def test_nobody_would_be_assigned_after_the_end():
+    """It does not start then, before the end is moved, and is not resumed."""
+    with pytest.raises(StepRefused, match=r"its end is 2024-10-27T00:00:00\+00:00: amend end"):
         lifecycle.start(DRAFT, day(300))
+    moved = lifecycle.amend(DRAFT, {"end": day(301)}, day(300), "late")
+    assert lifecycle.start(moved, day(300))["status"] == "running"
+    with pytest.raises(StepRefused, match=r"its end is 2024-10-27T00:00:00\+00:00: complete it"):
+        lifecycle.resume(PAUSED, day(300), "mended")
 
 
 def test_results_are_kept_and_looked_at_again():
