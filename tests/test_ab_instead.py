@@ -34,7 +34,7 @@ def test_a_shadow_is_blind_for_what_only_the_treatment_approves():
 
 
 def test_profit_alone_does_not_see_a_group():
-    """It gains, surely, and so does who is not of the group lose nearly nothing; the group does."""
+    """Profit rises surely, the group is approved far less, and nearly all others as before."""
     found = fairness_limit(repeats=150, seed=7).set_index("reading")
     assert (off(found, 150).abs() < 3.5).all()
     assert found.loc["profit per applicant", "low"] > 0
