@@ -122,6 +122,9 @@ class Sample:
                 return f"arm {arm} has {n} applications that can be analysed, needs 2 or more."
         if not sum(self.granted.values()):
             return "no application was approved, so there is no outcome to compare."
+        if self.missing == self.granted:
+            lost = sum(self.missing.values())
+            return f"none of {lost:,} approved loans has its outcome, although all are due."
         return ""
 
 

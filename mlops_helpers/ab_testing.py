@@ -140,6 +140,9 @@ def analyze_sums(
     found = effects(figures, plan, "fixed" if fixed else "always valid")
     rails = guardrail_states(found, plan)
     conclusion, sentence = conclude(found, rails, figures, plan, progress)
+    if any(sample.missing.values()):
+        each = ", ".join(f"{arm} {n:,}" for arm, n in sample.missing.items())
+        sentence += f" Left out, because their outcome is missing: {each}."
     return _analysis(conclusion, sentence, sample, found, levels(figures, plan.alpha), rails)
 
 
