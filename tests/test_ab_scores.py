@@ -53,9 +53,17 @@ def test_all_promises_are_kept_but_that_of_looking_often(scored):
     assert broken == ["false alarm in 50 looks, fixed interval"]
 
 
+def test_intervals_without_limits_are_not_counted():
+    """Where few rows allow no relative effect or AUC, fewer intervals are scored."""
+    found = size_rates(repeats=12, seed=3, size=250).set_index("claim")["n"]
+    assert found["interval holds the truth, profit_per_application"] == 12
+    assert found["relative interval holds, profit_per_application"] < 12
+    assert found.get("interval holds the truth, auc_approved", 0) < 12
+
+
 def test_the_same_seed_gives_the_same_table():
     """Chance is an argument."""
-    for scores in (size_rates, endings):
+    for scores in (size_rates, several_rates):
         first, again = (scores(repeats=2, seed=3, size=300) for _ in range(2))
         pd.testing.assert_frame_equal(first, again)
     assert not look_rates(repeats=50, seed=1).equals(look_rates(repeats=50, seed=2))
@@ -78,7 +86,7 @@ def test_intervals_that_are_too_narrow_are_found_out(monkeypatch):
         return replace(said, effects=near)
 
     monkeypatch.setattr(under_test, "analyze_sums", tampered(halve))
-    found = size_rates(repeats=30, seed=4, size=1000).set_index("claim")
+    found = size_rates(repeats=20, seed=4, size=1000).set_index("claim")
     assert found.loc["deploys the better model, one look", "nominal"] < 0.5  # of a small test
     held = found[found.index.str.startswith("interval holds")]
     assert not held["kept"].all()
