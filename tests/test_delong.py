@@ -6,7 +6,15 @@ from scipy.special import logit
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from mlops_helpers.delong import MIN_PER_CLASS, auc_contrast, auc_difference, auc_drop, auc_interval
+from mlops_helpers.delong import (
+    MIN_PER_CLASS,
+    auc_contrast,
+    auc_difference,
+    auc_drop,
+    auc_interval,
+    auc_moments,
+    interval_of_moments,
+)
 from tests.two_models import scored
 
 
@@ -153,3 +161,33 @@ def test_a_contrast_is_a_weighted_sum_of_areas():
     assert alone.high - alone.value == pytest.approx(reach)
     with pytest.raises(ValueError, match=r"3 scores and 2 weights\. Give one weight a score"):
         auc_contrast(outcome, scores, [1, -1])
+
+
+@pytest.mark.parametrize("digits", [0, 1, 6])
+def test_moments_are_all_that_an_interval_needs(digits):
+    """From AUC, variance and class sizes comes the interval of the rows, ties or not."""
+    label, old, *_ = scored()
+    score = old.round(digits)
+    positives = int(label.sum())
+    sizes = {"positives": positives, "negatives": len(label) - positives}
+    found = interval_of_moments(*auc_moments(label, score), **sizes, confidence=0.9)
+    assert found == auc_interval(label, score, confidence=0.9)
+
+
+def test_variances_of_two_samples_add_up():
+    """The difference of two independent AUCs has the sum of their variances."""
+    label, old, new, _ = scored()
+    drop = auc_drop(label, old, label, new)
+    variances = [auc_moments(label, score)[1] for score in (old, new)]
+    assert (drop.high - drop.low) / 2 == pytest.approx(norm.ppf(0.975) * sum(variances) ** 0.5)
+
+
+def test_moments_of_few_are_partly_known():
+    """No AUC without a class, no variance with few of one; one default is enough for an AUC."""
+    score = np.arange(50.0)
+    assert np.isnan(auc_moments(np.zeros(50), score)).all()
+    for positives in (1, 2, MIN_PER_CLASS - 1):
+        label = (score < positives).astype(float)
+        auc, variance = auc_moments(label[::-1], score)
+        assert auc == 1
+        assert np.isnan(variance)
