@@ -109,7 +109,8 @@ def frame_of(
     """One row a reading, as `ab_limits` describes it, from what each experiment said.
 
     found: the intervals by reading; truth: what one wanted to know, by reading, a number or one for
-    each experiment; units: those that are not dollars.
+    each experiment; units: those that are not dollars. `low` and `high` are NaN below
+    `business.MIN_ROWS` experiments; an experiment without limits of its own counts as missed.
     """
     rows = []
     for reading, intervals in found.items():

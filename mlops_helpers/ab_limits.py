@@ -111,7 +111,8 @@ def interference_limit(*, repeats: int = 200, rows: int = 4000, seed: int) -> pd
     granted in the order of application until the month's budget (40 % of what is asked for) is
     spent. Truth: everybody by the treatment less everybody by control, under the same budget,
     measured on 3,000 months. Repairs: a budget for each arm, or arms that take turns by whole
-    months, where the month is the unit.
+    months, where the month is the unit. Months differ by chance alone here; where seasons and the
+    economy make them differ, taking turns is spread more widely.
     """
     pool = population("quiet", seed=seed)
     took = np.stack(
@@ -162,7 +163,7 @@ def delay_limit(*, repeats: int = 200, rows: int = 4000, seed: int) -> pd.DataFr
         lent = np.where(one.arm, new[one.who], old[one.who])
         gone = (one.default == 1) & (one.rng.random(age.size) < share_by(age))
         settled = gone | (age >= _SETTLED)
-        money = np.where(lent, one.profit, 0.0)
+        money = one.money(lent)
         seen = settled | ~lent
         found[known].append(gain(money[seen], one.arm[seen]))
         so_far = COSTS.profit(pool.amount[one.who], gone, lent)
@@ -195,7 +196,7 @@ def ramp_limit(*, repeats: int = 200, rows: int = 4000, seed: int) -> pd.DataFra
             np.where(one.arm, plans[1][one.who], plans[0][one.who])
             for one, plans in zip(both, took, strict=True)
         ]
-        money = [np.where(yes, one.profit, 0.0) for one, yes in zip(both, lent, strict=True)]
+        money = [one.money(yes) for one, yes in zip(both, lent, strict=True)]
         arms = [one.arm for one in both]
         each = [gain(values, arm) for values, arm in zip(money, arms, strict=True)]
         found[pooled].append(gain(np.concatenate(money), np.concatenate(arms)))
@@ -220,7 +221,7 @@ def failure_limit(*, repeats: int = 200, rows: int = 4000, seed: int) -> pd.Data
         failed = one.arm & heavy[one.who] & (one.rng.random(one.who.size) < _FAILS)
         by_new = one.arm & ~failed
         lent = np.where(by_new, new[one.who], old[one.who])
-        money = np.where(lent, one.profit, 0.0)
+        money = one.money(lent)
         found[treated].append(gain(money, by_new))
         found[dropped].append(gain(money[~failed], one.arm[~failed]))
         found[arm_of].append(gain(money, one.arm))
