@@ -97,3 +97,11 @@ def test_false_alarms_are_drawn_with_their_promise():
     assert fixed.get_linestyle() != always.get_linestyle()
     corners = ax.collections[0].get_paths()[0].vertices[:, 1]
     assert (corners.min(), corners.max()) == pytest.approx((0.03, 0.39))
+
+
+def test_a_treatment_that_is_worse_is_marked_as_well():
+    """Limits that lie below 0 leave it out just as those above it do."""
+    signs = {"effect": "effect", "low": "high", "high": "low"}
+    signs |= {"fixed_low": "fixed_high", "fixed_high": "fixed_low"}
+    ax = plots.effect_path(PATH.assign(**{one: -PATH[other] for one, other in signs.items()}))
+    assert crosses(ax) == [(400, -42.0), (200, -40.0)]
