@@ -91,6 +91,8 @@ def test_false_alarms_are_drawn_with_their_promise():
     assert always.get_ydata().tolist() == [0.0, 0.03]
     assert set(promise.get_ydata()) == {0.05}
     assert ax.get_ylim()[0] < 0, "a marker at 0 is seen whole"
+    twenty = plots.false_alarms(ALARMS.assign(look=[1, 20, 1, 20]))
+    assert all(tick == int(tick) for tick in twenty.get_xticks()), "no half looks"
     assert finding(ax) == (
         "False alarms after 50 looks: fixed interval 32.0 %, confidence sequence 3.0 %"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from mlops_helpers.plots.base import (
     BLACK,
@@ -182,6 +182,7 @@ def false_alarms(
     ax.set_ylim(-0.02 * top, top)
     tick_unit(ax.yaxis, "%")
     legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     looks = int(frame["look"].max())
     return finish(
         ax,
