@@ -47,11 +47,12 @@ retrain: $(READY)
 
 # One run of the course into a folder of its own; nbval then starts each notebook from that state.
 # Two test processes on two cores: a thread pool in each of them would only wait for the other.
+# tests/conftest.py has the longest files begin first; xdist would put them where it likes.
 test: $(READY) lint
 	@set -e; MLOPS_ROOT=$$(mktemp -d); export MLOPS_ROOT OMP_NUM_THREADS=1; \
 	trap 'rm -rf "$$MLOPS_ROOT"' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	$(PY) -m mlops_helpers run; \
-	$(PY) -m pytest -n 2 --dist loadfile --nbval notebooks tests $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval notebooks tests $(ARGS)
 
 # Alone and in one process: two benchmarks at once would time each other.
 bench: $(READY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,27 @@ if TYPE_CHECKING:
     from mlops_helpers.retrain_place import RetrainPlace
 
 SERVERS = ("MLFLOW_TRACKING_URI", "MLOPS_DATABASE_URL")
+
+
+# Files that take a minute or more begin first: what begins last keeps the other worker waiting.
+LONGEST = (
+    "tests/test_retrain_killed.py",
+    "tests/notebooks/test_twice_from_empty.py",
+    "tests/test_servers.py",
+    "tests/test_retrain_servers.py",
+    "tests/notebooks/test_in_jupyterlab.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files: the longest, then by how many tests they have, as xdist would alone."""
+    files = [item.nodeid.split("::")[0] for item in items]
+    many = Counter(files)
+    place = {name: number for number, name in enumerate(LONGEST)}
+    rank = {name: (place.get(name, len(place)), -many[name]) for name in many}
+    first = {name: files.index(name) for name in many}
+    items.sort(key=lambda item: (*rank[(name := item.nodeid.split("::")[0])], first[name]))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -51,6 +51,7 @@ class Proof:
     """One exercise: what its cells find in the kernel, and plausible answers that must be refused.
 
     ``wrong`` names each mistake; it is a mapping, or a function from the given names to a mapping.
+    ``said`` holds, for mistakes that matter, words that must be among those they are refused with.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Proof:
     wrong: Mapping[str, object] | Callable[[Names], Mapping[str, object]] = field(
         default_factory=dict
     )
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ def assert_wrong_refused(proof: Proof, folder: Path = NOTEBOOKS) -> None:
     context = run_cell(proof, "solution", folder).context
     wrong = proof.wrong(proof.given()) if callable(proof.wrong) else proof.wrong
     assert len(wrong) >= 2, f"{proof.id} has {len(wrong)} wrong answers, must have 2 or more"
+    strange = set(proof.said) - set(wrong)
+    assert not strange, f"{proof.id} says words for {sorted(strange)}, which are no wrong answers"
     mistakes: dict[str, str] = {}
     for name, answer in wrong.items():
         if not isinstance(answer, Wrongly):
@@ -116,6 +120,7 @@ def assert_wrong_refused(proof: Proof, folder: Path = NOTEBOOKS) -> None:
         verdict = judge(proof.id, answer.answer, **answer.context)
         assert verdict.status == "wrong", f"{name}: {verdict}"
         assert verdict.message, f"{name}: refused without a word"
+        assert proof.said.get(name, "") in verdict.message, f"{name}: {verdict.message}"
         assert verdict.unforeseen is None, f"{name}: {verdict}; let the check foresee it"
         assert verdict.message not in mistakes, (
             f"{name} and {mistakes[verdict.message]} are refused with the same words: {verdict}"

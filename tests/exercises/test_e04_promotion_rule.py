@@ -161,6 +161,22 @@ PROOFS = (
             "a number": lambda y, a, b: float(gain(y, a, b)),
             "an interval": lambda y, a, b: auc_difference(y, a, b),
         },
+        # coins, margins, unpaired intervals and open doors are different words
+        said={
+            "the higher one": "toss of a coin",
+            "never": "never to promote is never wrong",
+            "always": "not to be surely worse",
+            "two hundredths higher": "How large may a difference by chance be",
+            "intervals apart": "judged on the same loans",
+            "different": "surely different is not surely better",
+            "swapped": "which is subtracted from which",
+            "zero is enough": "exactly 0",
+            "too slow": "milliseconds for each are enough",
+            "nothing": "is a `return` missing?",
+            "80 %": "is not chance",
+            "no guard": "stops with an exception",
+            "twelve are enough": "twelve loans have defaulted",
+        },
     ),
 )
 test_solution, test_blank, test_wrong_answers = prove(*PROOFS)
@@ -170,29 +186,6 @@ test_solution, test_blank, test_wrong_answers = prove(*PROOFS)
 def test_more_than_one_level_is_right(answer):
     """One-sided five per cent, and stricter ones that still find the better model."""
     assert judge("4.4", answer).status == "right"
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("the higher one", "toss of a coin"),
-        ("never", "never to promote is never wrong"),
-        ("always", "not to be surely worse"),
-        ("two hundredths higher", "How large may a difference by chance be"),
-        ("intervals apart", "judged on the same loans"),
-        ("different", "surely different is not surely better"),
-        ("swapped", "which is subtracted from which"),
-        ("zero is enough", "exactly 0"),
-        ("too slow", "milliseconds for each are enough"),
-        ("nothing", "is a `return` missing?"),
-        ("80 %", "is not chance"),
-        ("no guard", "stops with an exception"),
-        ("twelve are enough", "twelve loans have defaulted"),
-    ],
-)
-def test_each_mistake_is_named(name, said):
-    """Coins, margins, unpaired intervals and open doors are different words."""
-    assert said in judge("4.4", PROOFS[0].wrong[name]).message
 
 
 def test_equals_are_equal_and_the_better_one_is_better_by_the_gain():
