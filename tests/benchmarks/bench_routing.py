@@ -188,47 +188,43 @@ def test_single_requests(record, registry, url, figures, monkeypatch):
     figures.bar(name, of_each(in_company, SINGLES), at_least=10)
 
 
-def test_where_the_time_of_a_single_request_goes(record, registry, url, figures, monkeypatch):
-    """Each part alone, beside the whole: in milliseconds, and as a share of the request."""
-    monkeypatch.setattr(loading, "_MODELS", loading._MODELS)
-    wanted = fresh()
-    model = registry.load(2)
-    rows = wanted(1)
-    given = {"model_version": 2, "cutoff": 0.2}
-    exposure = score(model.pipeline, rows, **given)
+def test_where_the_time_of_a_single_request_goes(record, registry, url, figures):
+    """Each part beside the whole, in turn, so that a busy machine slows all of them alike."""
+    wanted, model = fresh(), registry.load(2)
+    given = {"model_version": 2, "cutoff": PLAN.experiment.cutoff}
+    rounds = 15
+    rows, singles = wanted(1), iter([wanted(1) for _ in range(rounds)])
+    one = score(model.pipeline, rows, **given)
+    exposures = iter([score(model.pipeline, wanted(1), **given) for _ in range(rounds)])
+    batches = iter([score(model.pipeline, wanted(BATCH), **given) for _ in range(rounds)])
 
-    def loaded() -> None:
-        loading._MODELS = loading.Newest(loading.KEPT)
-        Registry(record.tracking_uri, "routing").load(2)
+    def read() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loading, "_MODELS", loading.Newest(loading.KEPT))
+            Registry(record.tracking_uri, "routing").load(2)
 
     with PredictionLog(url) as log:
         router = router_for(registry, log, PLAN.name)
-        batch = [score(model.pipeline, wanted(SINGLES), **given) for _ in range(10)]
-
-        def middle(work: Callable[[], object], times: int = 10, of: int = 1) -> float:
-            work()
-            return statistics.median(seconds(work) for _ in range(times)) * 1000 / of
-
-        stored = iter(batch)
         parts = {
-            "reading the model": middle(loaded),
-            "opening the log": middle(lambda: PredictionLog(url).close()),
-            "storing one row": middle(lambda: log.append(score(model.pipeline, wanted(1), **given)))
-            - middle(lambda: score(model.pipeline, rows, **given)),
+            "all opened anew: reading the model": read,
+            "all opened anew: opening the log": lambda: PredictionLog(url).close(),
+            "all opened anew: storing one row": lambda: log.append(next(exposures)),
+            "one routed alone": lambda: router.decide(next(singles)),
+            "one routed alone: assigning": lambda: PLAN.experiment.assign(rows["application_id"]),
+            "one routed alone: the model": lambda: model.pipeline.predict_proba(
+                rows[list(FEATURES)]
+            ),
+            "one routed alone: the model, and the row around it": lambda: score(
+                model.pipeline, rows, **given
+            ),
+            "one routed alone: can the log keep it": lambda: checked(one, predictions),
+            f"storing {BATCH:,} rows": lambda: log.append(next(batches)),
         }
-        for part, cost in parts.items():
-            figures.note(f"all opened anew: {part}", cost, "ms")
-        whole = middle(lambda: router.decide(wanted(1)), 30)
-        figures.note("one routed alone, before it is stored", whole, "ms")
-        features = rows[list(FEATURES)]
-        scored = middle(lambda: score(model.pipeline, rows, **given), 30)
-        predicted = middle(lambda: model.pipeline.predict_proba(features), 30)
-        parts = {
-            "assigning": middle(lambda: PLAN.experiment.assign(rows["application_id"]), 30),
-            "the model itself": predicted,
-            "the row around it": scored - predicted,
-            "can the log keep it": middle(lambda: checked(exposure, predictions), 30),
-            "storing, its share": middle(lambda: log.append(next(stored)), 8, SINGLES),
-        }
-        for part, cost in parts.items():
-            figures.note(f"one routed alone: {part}", cost, "ms", f"{cost / whole:.0%} of it")
+        spent = [{part: seconds(work) for part, work in parts.items()} for _ in range(rounds)]
+        router.flush()
+    whole = "one routed alone"
+    for part in parts:
+        cost = statistics.median(one[part] for one in spent)
+        share = statistics.median(one[part] / one[whole] for one in spent)
+        told = f"{share:.1%} of the whole" if part.startswith(whole + ":") else ""
+        figures.note(part, cost * 1000, "ms", told)
