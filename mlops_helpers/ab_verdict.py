@@ -105,30 +105,27 @@ def conclude(
 ) -> tuple[Conclusion, str]:
     """The conclusion and its sentences, by the rules of `ab_testing.analyze_sums`."""
     treatments = _treatments(effects, guardrails, plan)
-    best = max(treatments, key=lambda found: (found.low, found.high))
-    decisive = progress.reached or plan.stop == "always valid"
     winners = [found for found in treatments if found.gains and not found.unsettled]
+    decisive = progress.reached or plan.stop == "always valid"
+    best = max((decisive and winners) or treatments, key=lambda found: (found.low, found.high))
+    rest = "".join(f" And {_told(found, plan)}." for found in treatments if found is not best)
     if decisive and winners:
-        winner = max(winners, key=lambda found: found.low)
-        return "deploy", f"Deploy {winner.arm}: {_told(winner, plan)}." + _rails_told(
-            winner.rails, plan
-        )
+        told = f"Deploy {best.arm}: {_told(best, plan)}."
+        return "deploy", told + _rails_told(best.rails, plan) + rest
     if all(found.out for found in treatments):
-        return "keep", _kept(best, plan)
+        return "keep", _kept(best, plan) + rest
     if not progress.reached:
         more = _rails_told(best.unsettled, plan) if best.gains or best.out else ""
-        return "go on", f"Go on until {progress.in_words()}: {_told(best, plan)}.{more}"
+        return "go on", f"Go on until {progress.in_words()}: {_told(best, plan)}.{more}{rest}"
     if not math.isfinite(best.row["low"]):
         return "no conclusion", (
             f"No conclusion: the {_TITLES[plan.primary]} has no interval, because its values are "
             "all the same or an arm has too few of them. Look at the outcomes themselves."
         )
     if best.gains or best.out:
-        return "keep", _kept(best, plan)
-    return "keep", (
-        f"Keep control: no gain was shown at the planned size; {_told(best, plan)}."
-        + _power_told(best, figures, plan)
-    )
+        return "keep", _kept(best, plan) + rest
+    told = f"Keep control: no gain was shown at the planned size; {_told(best, plan)}."
+    return "keep", told + _power_told(best, figures, plan) + rest
 
 
 @dataclass(frozen=True)

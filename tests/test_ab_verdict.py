@@ -115,6 +115,7 @@ def test_the_best_of_several_treatments_is_deployed():
     assert conclusion == "deploy"
     assert sentence.startswith("Deploy c: ")
     assert "97.5 % interval" in sentence
+    assert "And b's profit per application is $47.50 higher than control's" in sentence
     assert said((-5, 90), (10, 40), plan=plan)[1].startswith("Deploy c: ")
 
 
