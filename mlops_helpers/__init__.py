@@ -152,6 +152,7 @@ confidence_sequences  limits of a difference that hold at every look together, t
 peeking         false alarms of who looks again and again, with and without the sequence
 ab_scores       error rates of the analysis, measured where the truth is known
 known_arms      two models on applicants whose truth is known, for those rates
+claims          what a method promises beside what was found, what is surely broken
 durations       from an effect to applications, months and the wait for outcomes
 ab_limits       where a sound A/B test of lending answers another question than was asked
 ab_instead      when a shadow, a holdout or nothing at all is the better tool than a test

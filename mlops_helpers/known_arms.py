@@ -72,9 +72,12 @@ class KnownArms:
         """Applications an arm that are planned to see the true gain with probability `target`."""
         return required_sample_size(self.gain, sd=self._typical, target=target)
 
-    def power(self, size: int) -> float:
-        """Planned probability to see the true gain with `size` applications an arm."""
-        return power(size, self.gain, sd=self._typical)
+    def power(self, size: int, *, width: float = 1.0) -> float:
+        """Planned probability to see the true gain with `size` applications an arm.
+
+        width: of the interval that decides, as in `sample_size.power`.
+        """
+        return power(size, self.gain, sd=self._typical, width=width)
 
     def draw(
         self,

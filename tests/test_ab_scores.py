@@ -19,7 +19,7 @@ from mlops_helpers.ab_scores import (
     size_rates,
 )
 from mlops_helpers.ab_testing import Analysis
-from mlops_helpers.confidence_sequences import MIN_PER_ARM
+from mlops_helpers.confidence_sequences import MIN_PER_ARM, price
 from mlops_helpers.experiment_plan import METRICS
 
 COLUMNS = ["claim", "promise", "nominal", "rate", "low", "high", "n", "kept", "note"]
@@ -130,6 +130,17 @@ def test_the_first_decision_counts(monkeypatch, said, deployed):
     )
     found = endings(repeats=1, seed=0, looks=3, stops=["always valid"])
     assert found["rate"].tolist() == [deployed]
+
+
+def test_the_whole_rule_is_held_to_the_power_that_was_planned(monkeypatch):
+    """A truly better model: less is promised of the sequence, whose interval is wider."""
+    answer = SimpleNamespace(conclusion="keep")
+    monkeypatch.setattr(under_test, "analyze_sums", lambda *_, **__: answer)
+    found = endings(repeats=20, seed=0, size=4191, looks=1, equal=False)
+    z = stats.norm.isf([0.025, 0.2])
+    sequence = stats.norm.sf(z[0] * price(0.05) - z.sum())
+    assert found["nominal"].tolist() == pytest.approx([0.8, sequence], abs=0.003)
+    assert not found["kept"].any()
 
 
 def test_lost_rows_are_noticed_as_the_theory_says():
