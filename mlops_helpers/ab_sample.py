@@ -173,18 +173,18 @@ def _check_stages(
     arms = list(counts[0])
     seen = {arm: sum(stage[arm] for stage in counts) for arm in arms}
     planned = dict.fromkeys(arms, 0.0)
-    chi_square, freedom = 0.0, 0
-    p_value = float("nan")
+    found: list[float] = []
     for stage, split in zip(counts, shares, strict=True):
         total = sum(stage.values())
         for arm, share in zip(arms, split, strict=True):
             planned[arm] += share * total
         if total:
-            p_value = ratio_p_value([stage[arm] for arm in arms], split)
-            chi_square += float(stats.chi2.isf(p_value, len(arms) - 1))
-            freedom += len(arms) - 1
-    if freedom > len(arms) - 1:
-        p_value = float(stats.chi2.sf(chi_square, freedom))
+            found.append(ratio_p_value([stage[arm] for arm in arms], split))
+    p_value = found[0] if found else float("nan")
+    if len(found) > 1:
+        freedom = len(arms) - 1
+        chi_square = stats.chi2.isf(found, freedom).sum()
+        p_value = float(stats.chi2.sf(chi_square, freedom * len(found)))
     return SrmCheck(seen, planned, p_value, p_value >= alpha)
 
 
