@@ -9,10 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_helpers.assignment import Experiment
+from mlops_helpers.contracts import FEATURES
+from mlops_helpers.experiments import Experiments
 from mlops_helpers.gate import Finding, GateVerdict
 from mlops_helpers.gate_policy import GatePolicy
+from mlops_helpers.predictions import PredictionLog
 from mlops_helpers.registry import PromotionRefused, Registry, RegistryError, UnknownModelError
+from mlops_helpers.routing import router_for
 from tests.loans_on_record import make_record
+from tests.serving import JANUARY, plan_of
 
 WHEN = pd.Timestamp("2023-12-01", tz="UTC")
 names = (f"model {number}" for number in itertools.count())
@@ -417,3 +423,21 @@ def test_an_empty_registry_has_empty_tables(record):
     assert registry.history().empty
     assert registry.status().empty
     assert "auc" in registry.status().columns
+
+
+def test_an_experiment_is_served_by_its_versions(registry, record, tmp_path):
+    """A router asks the registry for each arm's version once, and each answers its arm."""
+    first, second = (registry.register(record.runs[name]) for name in ("cautious", "logistic"))
+    versions = {"control": first, "treatment": second}
+    plan = plan_of(experiment=Experiment("served", cutoff=0.2), versions=versions)
+    rows = record.split.holdout.head(60)
+    with PredictionLog(f"sqlite:///{tmp_path / 'log.db'}") as log:
+        Experiments(log).draft(plan, JANUARY)
+        Experiments(log).start("served", JANUARY, available=versions.values())
+        with router_for(registry, log, "served") as router:
+            found = router.decide(rows, scored_at=JANUARY).predictions
+        assert len(log.window(experiment="served")) == 60
+    for arm, version in versions.items():
+        mine = (found["variant"] == arm).to_numpy()
+        said = registry.load(version).pipeline.predict_proba(rows[list(FEATURES)][mine])[:, 1]
+        assert found["probability"][mine].tolist() == pytest.approx(said.tolist())
