@@ -17,7 +17,7 @@ SUMS = ("n", "s0", "s1", "s2", "s3", "s4")
 """Columns of an answer: a count and five sums."""
 
 
-def rank_sums(judged: sa.Select[Any], *, part: int) -> sa.Select[Any]:
+def rank_sums(judged: sa.SelectBase, *, part: int) -> sa.Select[Any]:
     """Of each arm: its positives, and the ranks of both classes that `auc` is made of.
 
     `judged` selects arm, outcome (0 or 1) and probability. A rank is twice the number of the other
