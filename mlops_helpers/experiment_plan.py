@@ -30,16 +30,22 @@ class ExperimentPlan:
     versions: the model version of each arm.
     hypothesis: what is believed to be better, and why, in words.
     size: complete applications of the control arm at which the fixed test is made, or at which an
-    always-valid one ends; the other arms in proportion to their split (`needed`).
+    always-valid one ends; the other arms in proportion to their split (`needed`). Declined ones
+    count: for the default rate as primary metric plan with `durations.planned_size` and its
+    `approval`, or 80 % of power become 65 % where 70 % are approved.
     smallest_effect: of the primary metric, in its unit: what would be worth a deployment.
     primary: the metric that decides, of `METRICS`; "auc_approved" cannot, for the arms' AUCs are
     of different applicants.
     guardrails: what must not get worse meanwhile.
     stop: "fixed size", one test at `size`; or "always valid", a look whenever one likes.
-    alpha: the chance of a false alarm of the primary metric, over all treatments.
+    alpha: the chance of a false alarm of the primary metric, over all treatments, half of it to
+    each side. It is kept for even arms; a treatment with a tenth of the applications is deployed
+    more often, though equal, than alpha / 2 (profit is skewed; see `rule_scores`).
     unit: what is assigned to an arm; the log knows "application_id".
     covariate: a numeric column known before the decision, to take noise out of the primary metric.
-    label_delay: from the end of a month of applications until all its outcomes are known.
+    label_delay: from the end of a month of applications until all its outcomes are known. The 0
+    days of the default mean that they are known at the month's end. With loans that is never so:
+    defaults come before repayments, and what is missing then refuses any conclusion.
     start, end: when it is meant to run, aware.
     holdout: units kept out of every experiment, whom the control serves.
     """

@@ -39,6 +39,38 @@ def test_the_test_is_made_when_the_last_month_is_complete(size, start, analysed)
     assert duration(size, per_month=1000, label_delay=delay).analysed_at is None
 
 
+@pytest.mark.parametrize("per_month", [333.0, 1000.0, 4096.0])
+def test_the_total_is_the_time_of_the_test(per_month):
+    """For a start on the first of a month the table tells the months until `analysed_at`."""
+    start = pd.Timestamp("2030-01-01", tz="UTC")
+    table = duration_table([150.0, 200.0, 300.0], sd=2000, per_month=per_month)
+    for row in table.itertuples():
+        when = duration(row.n, per_month=per_month, start=start).analysed_at
+        assert when == start + pd.DateOffset(months=int(row.total))
+
+
+def test_a_whole_number_of_months_is_not_a_month_more():
+    """A tenth of 1,000 a month makes 2,500 in 25 months; 3 of 10 shares are no computer's 0.3."""
+    assert duration(2500, per_month=1000, split=(0.1, 0.9)).months == 25
+    start = pd.Timestamp("2030-01-01", tz="UTC")
+    for size in range(300, 3000, 300):
+        found = duration(size, per_month=1000, split=(0.3, 0.7), start=start)
+        assert found.months == size // 300
+        assert found.analysed_at == start + pd.DateOffset(months=size // 300)
+
+
+def test_declined_applications_have_no_default():
+    """With 70 % approved the power planned for the default rate is that of the approved ones."""
+    n = planned_size(-0.01, rate=0.03, approval=0.7)
+    assert power(0.7 * n, -0.01, rate=0.03) >= 0.8 > power(0.7 * (n - 2), -0.01, rate=0.03)
+    approved = planned_size(-0.01, rate=0.03)
+    assert power(0.7 * approved, -0.01, rate=0.03) == pytest.approx(0.65, abs=0.01)
+    table = duration_table([-0.01], rate=0.03, approval=0.7, per_month=1000)
+    assert table["n"].tolist() == [n]
+    told = plan_sentence(-0.01, rate=0.03, approval=0.7, per_month=1000)
+    assert f"on a rate of 3 % of the 70 % that are approved with power 80 %: {n:,}" in told
+
+
 @pytest.mark.parametrize("split", [(0.5, 0.5), (0.7, 0.3), (0.4, 0.3, 0.3), (0.5, 0.4, 0.1)])
 def test_every_treatment_reaches_its_power(split):
     """At alpha over the number of treatments; with one application less the last of them fails."""
@@ -73,7 +105,7 @@ def test_table_compares_plans():
     assert table[["plan", "effect"]].to_records(index=False).tolist() == [
         (plan, effect) for plan in plans for effect in (50.0, 100.0)
     ]
-    np.testing.assert_allclose(table["total"], table["months"] + 12)
+    np.testing.assert_allclose(table["total"], np.ceil(table["months"]) + 12)
     first = table.set_index(["plan", "effect"])
     size = required_sample_size(100, sd=2000)
     assert first.loc[("fixed size", 100.0), "n"] == size
@@ -117,6 +149,8 @@ def test_sentence_says_split_wait_and_points():
         (lambda: planned_size(50, sd=2000, split=(1.0, 0.0)), "above 0"),
         (lambda: planned_size(50, sd=2000, correlation=1.0), "correlation is 1"),
         (lambda: planned_size(0.01, rate=0.03, correlation=0.5), "only amounts are adjusted"),
+        (lambda: planned_size(0.01, rate=0.03, approval=0), "approval is 0, must be a share"),
+        (lambda: planned_size(50, sd=2000, approval=0.7), "give rate"),
     ],
 )
 def test_impossible_durations_are_refused(call, said):
