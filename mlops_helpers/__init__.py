@@ -141,6 +141,7 @@ routing         serves an experiment: each application by its arm; control if th
 joint_requests  single requests that arrive at once share a pass
 exposure_buffer  what was answered waits for the log, bounded, and is stored once
 ab_testing      analysis of an experiment: mismatch, effects, guardrails, verdict
+exposure_cells  the cells that exposures are summed in, and the months that are compared
 exposure_checks  which exposures can be summed, and one row for each unit
 exposure_sums   the counts and sums that an analysis of an experiment rests on
 ab_sample       who is compared and who is missing: mismatch, outcomes that lack

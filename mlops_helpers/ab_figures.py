@@ -59,7 +59,7 @@ def arm_figures(
     cells = sums.cells
     taken = (cells["decision"] == "approve").to_numpy(dtype=bool)
     default = cells["default"].to_numpy(dtype=float)
-    used = analysed(sums)
+    used = analysed(sums, plan)
     gain = costs.profit(np.ones(len(cells)), default, taken)  # of one dollar
     n, amount, amount2, x, x2, x_amount = (cells[name].to_numpy(dtype=float) for name in CELL_SUMS)
     columns = (n, n * taken, n * (taken & (default == 1)), gain * amount, gain**2 * amount2)

@@ -17,7 +17,13 @@ from scipy import stats
 from mlops_helpers.assignment import Experiment, ratio_p_value
 from mlops_helpers.business import p_in_words
 from mlops_helpers.experiment_plan import ExperimentPlan
-from mlops_helpers.exposure_sums import ExposureSums, analysed, in_full_split, without_outcome
+from mlops_helpers.exposure_sums import (
+    ExposureSums,
+    compared_until,
+    complete_until,
+    in_full_split,
+    without_outcome,
+)
 
 __all__ = ["SRM_ALPHA", "Sample", "SrmCheck", "check_ratio", "sample_of"]
 
@@ -133,13 +139,17 @@ def sample_of(sums: ExposureSums, plan: ExperimentPlan) -> Sample:
     cells, arms = sums.cells, plan.arms
     n = cells["n"].to_numpy(dtype=float)
     variant = cells["variant"].to_numpy()
-    complete = cells["complete"].to_numpy(dtype=bool)
-    full, silent, used = in_full_split(sums), without_outcome(sums), analysed(sums)
+    month = cells["month"]
+    complete = (month < complete_until(plan, sums.as_of)).to_numpy(dtype=bool)
+    until = compared_until(cells, plan, sums.as_of, sums.stages)
+    early = (month < until).to_numpy(dtype=bool)
+    full, silent = in_full_split(sums), without_outcome(sums)
 
     def each(which: NDArray[np.bool_]) -> dict[str, int]:
         return {arm: round(n[which & (variant == arm)].sum()) for arm in arms}
 
-    due = complete & full
+    due = early & full
+    used = due & ~silent
     approved = (cells["decision"] == "approve").to_numpy(dtype=bool)
     stage = cells["stage"].to_numpy(dtype=int)
     shares = [stage_.shares for stage_ in sums.stages] or [plan.experiment.shares]
@@ -148,6 +158,7 @@ def sample_of(sums: ExposureSums, plan: ExperimentPlan) -> Sample:
         **sums.left_out,
         "month not complete yet": round(n[~complete].sum()),
         "before the full split": round(n[complete & ~full].sum()),
+        "after the planned size": round(n[complete & full & ~early].sum()),
         "approved, outcome missing": sum(missing.values()),
     }
     return Sample(
@@ -158,7 +169,7 @@ def sample_of(sums: ExposureSums, plan: ExperimentPlan) -> Sample:
         compared=each(used),
         fallbacks=each(used & cells["fallback"].to_numpy(dtype=bool)),
         granted=each(due & approved),
-        waiting=round(n[~(complete & full)].sum()),
+        waiting=round(n[~due].sum()),
         arrives=_arrives(sums, plan, each(full)),
     )
 

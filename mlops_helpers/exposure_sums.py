@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mlops_helpers.delong import auc_moments
+from mlops_helpers.exposure_cells import (
+    CELL_KEYS,
+    CELL_SUMS,
+    compared_until,
+    complete_until,
+    from_codes,
+    full_stages,
+    last_month,
+)
 from mlops_helpers.exposure_checks import (
     CROSSED,
     REPEATED,
@@ -38,14 +47,19 @@ __all__ = [
     "REPEATED",
     "STRANGE",
     "ExposureSums",
+    "analysed",
     "checked_instant",
+    "compared_until",
+    "complete_until",
     "from_codes",
     "from_rows",
+    "full_stages",
+    "in_full_split",
+    "last_month",
     "refuse_unusable",
+    "without_outcome",
 ]
 
-CELL_KEYS = ("variant", "stage", "complete", "decision", "default", "fallback")
-CELL_SUMS = ("n", "amount", "amount2", "covariate", "covariate2", "covariate_amount")
 AUC_COLUMNS = ("variant", "positives", "negatives", "auc", "variance")
 
 
@@ -54,13 +68,12 @@ class ExposureSums:
     """The sums of an experiment's exposures as known at `as_of`.
 
     cells: a row for each combination of `CELL_KEYS` that occurs, with `CELL_SUMS`. stage is the
-    index of the stage in which the unit was scored; complete says that every outcome of its month
-    (UTC) can be known: month end + the plan's label delay <= as_of; default is 0.0 or 1.0, NaN
-    where declined or not known at `as_of`; fallback marks rows that another version than the
-    arm's answered. Sums are of loan_amount ($), of its square, and of the covariate x, x^2 and
-    x * loan_amount (0.0 without a covariate).
-    aucs: `AUC_COLUMNS` for each arm, over rows that are complete, of a full stage, approved and
-    with an outcome; NaN where an arm lacks a class, the variance also below
+    index of the stage in which the unit was scored, month the first instant of the month (UTC) in
+    which it was; default is 0.0 or 1.0, NaN where declined or not known at `as_of`; fallback marks
+    rows that another version than the arm's answered. Sums are of loan_amount ($), of its square,
+    and of the covariate x, x^2 and x * loan_amount (0.0 without a covariate).
+    aucs: `AUC_COLUMNS` for each arm, over rows of a full stage before `compared_until`, approved
+    and with an outcome; NaN where an arm lacks a class, the variance also below
     `delong.MIN_PER_CLASS` of a class. Without rows when no probability is known.
     left_out: rows that belong to no unit or to no arm, by reason.
     stages: as they were given; empty means one full stage.
@@ -109,20 +122,22 @@ def from_rows(
     rows = checked_rows(exposures, plan, as_of)
     units, left_out = one_arm_each(rows, plan.experiment.arms)
     kept = tuple(stages) if stages is not None else ()
-    keys = _keys(units, plan, as_of, kept)
+    keys, months = _keys(units, plan, as_of, kept)
     amount = units["loan_amount"].to_numpy(dtype=float)
     x = np.zeros(len(units))
     if plan.covariate is not None:
         x = units[plan.covariate].to_numpy(dtype=float)
     sums = (np.ones(len(units)), amount, amount**2, x, x**2, x * amount)
-    full = np.array([stage.full for stage in kept] or [True])[keys["stage"]]
+    cells = _cells(keys, sums, plan.experiment.arms, months)
+    until = compared_until(cells, plan, as_of, kept)
+    compared = full_stages(kept)[keys["stage"]] & np.asarray(months < until)[keys["month"]]
     seen = None
     if len(units):
         when = units["scored_at"]
         seen = (when.min(), when.max())
     return ExposureSums(
-        cells=_cells(keys, sums, plan.experiment.arms),
-        aucs=_aucs(units, keys, full, plan.experiment.arms),
+        cells=cells,
+        aucs=_aucs(units, keys, compared, plan.experiment.arms),
         left_out=left_out,
         as_of=as_of,
         covariate=plan.covariate,
@@ -133,8 +148,7 @@ def from_rows(
 
 def in_full_split(sums: ExposureSums) -> NDArray[np.bool_]:
     """Which cells hold units of a stage at the planned split."""
-    full = np.array([stage.full for stage in sums.stages] or [True], dtype=bool)
-    return full[sums.cells["stage"].to_numpy(dtype=int)]
+    return full_stages(sums.stages)[sums.cells["stage"].to_numpy(dtype=int)]
 
 
 def without_outcome(sums: ExposureSums) -> NDArray[np.bool_]:
@@ -143,56 +157,25 @@ def without_outcome(sums: ExposureSums) -> NDArray[np.bool_]:
     return taken & np.isnan(sums.cells["default"].to_numpy(dtype=float))
 
 
-def analysed(sums: ExposureSums) -> NDArray[np.bool_]:
-    """Which cells are compared: complete, of the full split, outcome known."""
-    complete = sums.cells["complete"].to_numpy(dtype=bool)
-    return complete & in_full_split(sums) & ~without_outcome(sums)
-
-
-def from_codes(
-    codes: ArrayLike, sums: Sequence[ArrayLike], arms: tuple[str, ...], *, stages: int
-) -> pd.DataFrame:
-    """Cells in the order of their codes, from codes and `CELL_SUMS`, a value for every code.
-
-    A code is that of `numpy.ravel_multi_index`: the keys in the order of `CELL_KEYS`, counted from
-    0 (arms and stages by their place, then False, True; approve, decline; 0, 1, not known).
-    """
-    shape = (len(arms), stages, 2, 2, 3, 2)
-    place = np.asarray(codes, dtype=np.int64)
-    order = np.argsort(place)
-    index = np.unravel_index(place[order], shape)
-    words: tuple[NDArray[np.generic], ...] = (
-        np.array(arms, dtype=object),
-        np.arange(stages),
-        np.array([False, True]),
-        np.array(["approve", "decline"], dtype=object),
-        np.array([0.0, 1.0, np.nan]),
-        np.array([False, True]),
-    )
-    columns = {name: word[k] for name, word, k in zip(CELL_KEYS, words, index, strict=True)}
-    columns |= {
-        name: np.asarray(each, dtype=np.int64 if name == "n" else float)[order]
-        for name, each in zip(CELL_SUMS, sums, strict=True)
-    }
-    for name in (
-        "variant",
-        "decision",
-    ):  # pandas would take objects for texts, unless none is there
-        columns[name] = pd.Series(columns[name], dtype=object)
-    return pd.DataFrame(columns)
+def analysed(sums: ExposureSums, plan: ExperimentPlan) -> NDArray[np.bool_]:
+    """Which cells are compared: of the full split, before `compared_until`, outcome known."""
+    until = compared_until(sums.cells, plan, sums.as_of, sums.stages)
+    early = (sums.cells["month"] < until).to_numpy(dtype=bool)
+    return early & in_full_split(sums) & ~without_outcome(sums)
 
 
 def _keys(
     units: pd.DataFrame, plan: ExperimentPlan, as_of: pd.Timestamp, stages: tuple[Stage, ...]
-) -> dict[str, NDArray[np.int64]]:
-    """The keys of each unit's cell as small integers; an outcome that is not known is 2."""
+) -> tuple[dict[str, NDArray[np.int64]], pd.DatetimeIndex]:
+    """The keys of each unit's cell as small integers, and the months; no outcome is 2."""
     arms = plan.experiment.arms
     when = units["scored_at"].dt.tz_convert("UTC")
     since = pd.DatetimeIndex([stage.since for stage in stages], tz="UTC") if stages else None
     stage = np.zeros(len(units), dtype=int)
     if since is not None:
         stage = np.maximum(since.searchsorted(pd.DatetimeIndex(when), side="right") - 1, 0)
-    month_end = when.dt.normalize() + pd.offsets.MonthBegin(1)
+    first = when.dt.normalize() - pd.to_timedelta(when.dt.day - 1, unit="D")
+    month, months = pd.factorize(first, sort=True)
     approved = (units["decision"] == "approve").to_numpy(dtype=bool)
     default = units["default"].to_numpy(dtype=float, na_value=np.nan)
     known = approved & ~np.isnan(default)
@@ -204,35 +187,40 @@ def _keys(
         planned = np.array([plan.versions[arm] for arm in arms])[variant]
         version = units["model_version"].to_numpy(dtype=float, na_value=np.nan)
         fallback = (version != planned).astype(int)
-    return {
+    keys = {
         "variant": variant,
         "stage": stage,
-        "complete": (month_end + plan.label_delay <= as_of).to_numpy(dtype=int),
+        "month": month,
         "decision": (~approved).astype(int),
         "default": np.where(known, default, 2).astype(int),
         "fallback": fallback,
     }
+    return keys, pd.DatetimeIndex(months)
 
 
 def _cells(
-    keys: dict[str, NDArray[np.int64]], sums: Sequence[NDArray[np.float64]], arms: tuple[str, ...]
+    keys: dict[str, NDArray[np.int64]],
+    sums: Sequence[NDArray[np.float64]],
+    arms: tuple[str, ...],
+    months: pd.DatetimeIndex,
 ) -> pd.DataFrame:
-    shape = (len(arms), int(keys["stage"].max(initial=0)) + 1, 2, 2, 3, 2)
+    stages = int(keys["stage"].max(initial=0)) + 1
+    shape = (len(arms), stages, max(len(months), 1), 2, 3, 2)
     code = np.ravel_multi_index(tuple(keys[name] for name in CELL_KEYS), shape)
     totals = [np.bincount(code, weights=values, minlength=int(np.prod(shape))) for values in sums]
     there = np.flatnonzero(totals[0])
-    return from_codes(there, [total[there] for total in totals], arms, stages=shape[1])
+    return from_codes(there, [total[there] for total in totals], arms, stages=stages, months=months)
 
 
 def _aucs(
     units: pd.DataFrame,
     keys: dict[str, NDArray[np.int64]],
-    full: NDArray[np.bool_],
+    compared: NDArray[np.bool_],
     arms: tuple[str, ...],
 ) -> pd.DataFrame:
     if "probability" not in units.columns:
         return pd.DataFrame(columns=list(AUC_COLUMNS))
-    judged = full & (keys["complete"] == 1) & (keys["decision"] == 0) & (keys["default"] < 2)
+    judged = compared & (keys["decision"] == 0) & (keys["default"] < 2)
     score = units["probability"].to_numpy(dtype=float)
     found = []
     for k, arm in enumerate(arms):

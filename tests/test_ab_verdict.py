@@ -8,12 +8,18 @@ from mlops_helpers.ab_verdict import GUARDRAIL_COLUMNS, Progress, conclude, guar
 from mlops_helpers.confidence_sequences import Moments, price
 from mlops_helpers.experiment_plan import Guardrail
 from mlops_helpers.sample_size import power, required_sample_size
-from tests.exposed import RAILS, THREE, planned
+from tests.exposed import RAILS, THREE
+from tests.exposed import planned as plan_of
 
 NAN = float("nan")
 FULL = {"control": 1500, "treatment": 1500}
 PART = {"control": 700, "treatment": 690}
 LIMITS = {"default_rate_approved": (-0.01, 0.01), "approval_rate": (-0.01, 0.01)}
+
+
+def planned(**changes):
+    """The usual plan, of 1,500 applications an arm."""
+    return plan_of(**({"size": 1500} | changes))
 
 
 def row(metric, low, high, *, arm="treatment", interval="fixed"):

@@ -41,7 +41,10 @@ def test_cells_are_the_sums_of_the_rows():
     found = from_rows(frame, planned(covariate="score"), as_of=as_of, stages=RAMP)
     keyed = frame.assign(
         stage=(frame["scored_at"] >= RAMP[1].since).astype(int),
-        complete=frame["scored_at"] < MONTH,
+        month=frame["scored_at"]
+        .dt.tz_localize(None)
+        .dt.to_period("M")
+        .dt.start_time.dt.tz_localize("UTC"),
         default=frame["default"].where(frame["outcome_at"] <= as_of),
         fallback=frame["model_version"] != frame["variant"].map({"control": 1, "treatment": 2}),
         n=1,
@@ -75,14 +78,13 @@ def test_what_came_after_is_not_known_yet():
     assert total(after, without_outcome(after)) == 0
 
 
-def test_a_month_is_complete_when_all_its_outcomes_can_be_known():
-    """From month end plus the label delay on, not a microsecond earlier; months are UTC's."""
+def test_months_are_those_of_utc():
+    """An hour before October in UTC is October in Tokyo, and counts to September."""
     frame = rows_of(50).assign(scored_at=MONTH - pd.Timedelta(hours=1))
-    frame["scored_at"] = frame["scored_at"].dt.tz_convert("Asia/Tokyo")  # October there already
-    frame["outcome_at"] = frame["scored_at"]
-    tick = pd.Timedelta(microseconds=1)
-    for as_of, complete in ((MONTH + DELAY, True), (MONTH + DELAY - tick, False)):
-        assert from_rows(frame, planned(), as_of=as_of).cells["complete"].eq(complete).all()
+    frame["scored_at"] = frame["scored_at"].dt.tz_convert("Asia/Tokyo")
+    cells = from_rows(frame, planned(), as_of=LATE).cells
+    assert set(cells["month"]) == {pd.Timestamp("2024-09-01", tz="UTC")}
+    assert cells["month"].dtype == "datetime64[us, UTC]"
 
 
 def test_a_stage_begins_with_its_instant():
@@ -99,13 +101,13 @@ def test_a_stage_begins_with_its_instant():
     found = from_rows(frame, planned(), as_of=LATE, stages=RAMP)
     assert found.cells.groupby("stage")["n"].sum().to_dict() == {0: 2, 1: 1}
     assert total(found, in_full_split(found)) == 1
-    assert total(found, analysed(found)) == 1
+    assert total(found, analysed(found, planned())) == 1
 
 
 def test_aucs_are_scikit_learns_with_delongs_variance():
     """For each arm the AUC of the analysed rows, and the variance of its paired sibling."""
     frame = rows_of()
-    found = from_rows(frame, planned(), as_of=LATE).aucs.set_index("variant")
+    found = from_rows(frame, planned(size=4000), as_of=LATE).aucs.set_index("variant")
     granted = frame[frame["decision"] == "approve"]
     arms = [granted[granted["variant"] == arm] for arm in ("control", "treatment")]
     for arm, part in zip(("control", "treatment"), arms, strict=True):
