@@ -7,13 +7,18 @@ processes that want different things at once one wins and the other gets the ref
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
 from mlops_helpers import lifecycle
+from mlops_helpers.ab_testing import Analysis, analyze_sums
 from mlops_helpers.experiment_plan import ExperimentPlan
+
+if TYPE_CHECKING:
+    from mlops_helpers.business import CostModel
+    from mlops_helpers.exposure_sums import ExposureSums
 
 __all__ = ["Experiments", "UnknownExperiment"]
 
@@ -29,6 +34,18 @@ class Log(Protocol):
 
     def experiments(self) -> list[dict[str, Any]]:
         """The records of all experiments."""
+
+    def experiment(self, name: str) -> dict[str, Any] | None:
+        """The record of one, None if there is none."""
+
+    def exposure_sums(
+        self,
+        plan: ExperimentPlan,
+        *,
+        as_of: pd.Timestamp,
+        stages: Sequence[lifecycle.Stage] | None = None,
+    ) -> ExposureSums:
+        """The sums of an experiment's exposures."""
 
     def change_experiment(self, name: str, step: Callable[[Any], Record]) -> dict[str, Any]:
         """Keep what a step makes of a record."""
@@ -91,6 +108,18 @@ class Experiments:
         """Change fields of the plan: all but the name in a draft, later `end` or a larger ramp."""
         return self._step(name, lambda record: lifecycle.amend(record, changes, at, reason))
 
+    def analyse(
+        self, name: str, *, as_of: pd.Timestamp, costs: CostModel | None = None
+    ) -> Analysis:
+        """What the log's exposures show by the rules of the record's plan, as known at `as_of`.
+
+        By the stages that the record has; nothing is stored (`conclude`). Raises what `get`,
+        `PredictionLog.exposure_sums` and `ab_testing.analyze_sums` raise.
+        """
+        plan, record = self.get(name)
+        sums = self._log.exposure_sums(plan, as_of=as_of, stages=lifecycle.stages(record))
+        return analyze_sums(sums, plan, costs=costs)
+
     def conclude(self, name: str, analysis: Found, at: pd.Timestamp) -> Record:
         """Keep what an analysis at `at` found; what earlier ones found stays in the events."""
         found = (analysis.conclusion, analysis.sentence)
@@ -110,11 +139,11 @@ class Experiments:
         return tuple(record["name"] for record in self._log.experiments())
 
     def _known(self, name: str) -> Record:
-        records = {record["name"]: record for record in self._log.experiments()}
-        if name in records:
-            return records[name]
-        near = difflib.get_close_matches(str(name), records, n=1)
-        there = ", ".join(map(repr, records)) or "none yet; draft one"
+        if (record := self._log.experiment(name)) is not None:
+            return record
+        names = self.names()
+        near = difflib.get_close_matches(str(name), names, n=1)
+        there = ", ".join(map(repr, names)) or "none yet; draft one"
         raise UnknownExperiment(
             f"experiment {name!r} does not exist"
             + (f"; did you mean {near[0]!r}?" if near else ".")

@@ -18,6 +18,7 @@ __all__ = [
     "StepRefused",
     "as_drafted",
     "as_known",
+    "damage",
     "entry",
     "in_force",
     "instant",
@@ -55,17 +56,47 @@ def as_known(record: Record) -> Record:
     """A record with its `status` and `events`; one that an earlier release kept has neither.
 
     Such an experiment is over: nothing can be said of its states but what it was planned and found
-    to be, so it is told as completed and marked `imported`. Raises `StepRefused` for a state that
-    is none of `STATES`.
+    to be, so it is told as completed and marked `imported`. Raises `StepRefused` for what is no
+    record (`damage`).
     """
+    if wrong := damage(record):
+        name = record.get("name") if isinstance(record, Mapping) else None
+        raise StepRefused(f"experiment {name!r:.60} cannot be read: {wrong}. Update the course.")
     if "status" not in record:
         return {**record, "status": "completed", "imported": True, "events": []}
-    if record["status"] not in STATES:
-        raise StepRefused(
-            f"experiment {record.get('name')!r} is {record['status']!r}, must be one of "
-            f"{', '.join(STATES)}: it was kept by a newer release, or damaged. Update the course."
-        )
     return record
+
+
+def damage(record: object) -> str:
+    """Why this is no record of an experiment, in a clause; "" if it is one."""
+    if not isinstance(record, Mapping):
+        return f"its record is {record!r:.60}, must be values by name"
+    if not isinstance(record.get("name"), str):
+        return f"its name is {record.get('name')!r:.60}, must be a text"
+    for field in ("arms", "split"):
+        if not isinstance(record.get(field, []), list | tuple):
+            return f"its {field} is {record[field]!r:.60}, must be a list"
+    if "status" not in record:
+        return ""
+    if record["status"] not in STATES:
+        return (
+            f"its status is {record['status']!r:.60}, must be one of {', '.join(STATES)}: it was "
+            "kept by a newer release, or damaged"
+        )
+    events = record.get("events")
+    if not isinstance(events, list) or not all(map(_is_event, events)):
+        return f"its events are {events!r:.60}, must be a list of what happened, and when"
+    return ""
+
+
+def _is_event(one: object) -> bool:
+    if not isinstance(one, Mapping) or not {"at", "event", "reason", "changes"} <= one.keys():
+        return False
+    changes = one["changes"]
+    pairs = isinstance(changes, Mapping) and all(
+        isinstance(pair, list | tuple) and len(pair) == 2 for pair in changes.values()
+    )
+    return pairs and isinstance(one["at"], str)
 
 
 def entry(event: str, at: str, reason: str, changes: Mapping[str, Any]) -> dict[str, Any]:

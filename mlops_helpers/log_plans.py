@@ -13,12 +13,14 @@ import pandas as pd
 import sqlalchemy as sa
 
 from mlops_helpers import tables
-from mlops_helpers.lifecycle import as_known
+from mlops_helpers.experiment_plan import ExperimentPlan
+from mlops_helpers.lifecycle import Stage, as_known, stages
+from mlops_helpers.lifecycle_events import damage
 from mlops_helpers.log_rows import checked, searched
 from mlops_helpers.log_store import LogError
 from mlops_helpers.tables import experiments
 
-__all__ = ["change", "records"]
+__all__ = ["change", "lived", "record", "records"]
 
 Step = Callable[[Mapping[str, Any] | None], Mapping[str, Any]]
 
@@ -45,26 +47,61 @@ def change(connection: sa.Connection, name: str, step: Step) -> dict[str, Any]:
     return made
 
 
+def record(connection: sa.Connection, name: str) -> dict[str, Any] | None:
+    """The record under a name, None if there is none; `LogError` if it is damaged."""
+    text = connection.scalars(_asked(name)).one_or_none()
+    return None if text is None else _read(name, text)
+
+
 def records(connection: sa.Connection) -> list[dict[str, Any]]:
-    """All records by name; times are ISO text. Raises `LogError` for one that is damaged."""
+    """All records by name; times are ISO text.
+
+    One that is damaged is `name`, `status` "damaged" and `damage`, in words: no other experiment
+    is to wait until it is mended.
+    """
     query = sa.select(experiments).order_by(experiments.c.name)
-    return [_read(row.name, row.record) for row in connection.execute(query)]
+    found = []
+    for row in connection.execute(query):
+        try:
+            found.append(_read(row.name, row.record))
+        except LogError as error:
+            found.append({"name": row.name, "status": "damaged", "damage": str(error)})
+    return found
+
+
+def lived(connection: sa.Connection, name: str) -> tuple[Stage, ...]:
+    """The stages of an experiment's ramp; none without a record. `LogError` if it is damaged."""
+    found = record(connection, name)
+    return () if found is None else stages(found)
+
+
+def _asked(name: str) -> sa.Select[tuple[str]]:
+    return sa.select(experiments.c.record).where(experiments.c.name == searched("name", name))
 
 
 def _locked(connection: sa.Connection, name: str) -> dict[str, Any] | None:
-    mine = sa.select(experiments.c.record).where(experiments.c.name == searched("name", name))
-    text = connection.scalars(mine.with_for_update()).one_or_none()
+    text = connection.scalars(_asked(name).with_for_update()).one_or_none()
     return None if text is None else _read(name, text)
 
 
 def _read(name: str, text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
+        wrong = damage(found)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        wrong = f"its record is {text!r:.60}, must be values by name in JSON"
+    if not wrong and found["name"] != name:
+        wrong = f"its record is that of {found['name']!r:.60}"
+    if not wrong:
+        try:
+            stages(found)
+            if "status" in found:
+                ExperimentPlan.from_dict(found)
+        except (TypeError, ValueError) as error:
+            wrong = str(error).rstrip(".")
+    if wrong:
         raise LogError(
-            f"the experiment {name!r} is damaged in the log: its record is {text!r:.60}, must be "
-            "values by name in JSON. Restore the log from a copy."
+            f"the experiment {name!r} is damaged in the log: {wrong}. Restore the log from a copy, "
+            "or update the course if a newer release has kept it."
         )
     return dict(as_known(found))

@@ -214,8 +214,15 @@ class PredictionLog:
             return log_plans.change(connection, name, step)
 
     def experiments(self) -> list[dict[str, Any]]:
-        """The records of all experiments by name, with their `status`; times are ISO text."""
+        """The records of all experiments by name, with their `status`; times are ISO text.
+
+        A damaged one has only its name, the status "damaged" and `damage`, in words.
+        """
         return self._ask(log_plans.records)
+
+    def experiment(self, name: str) -> dict[str, Any] | None:
+        """The record of one, None if there is none; `LogError` if it is damaged."""
+        return self._ask(partial(log_plans.record, name=name))
 
     def exposure_sums(
         self,
@@ -226,9 +233,12 @@ class PredictionLog:
     ) -> ExposureSums:
         """What `exposure_sums.from_rows` makes of the experiment's rows, summed by the database.
 
-        Raises `ValueError` for an experiment of which the log has neither a record nor a row.
+        Without `stages` by those of its record. Raises `ValueError` for an experiment of which the
+        log has neither a record nor a row.
         """
-        return self._ask(partial(log_experiments.read, plan=plan, as_of=as_of, stages=stages))
+        with log_store.reading(self._engine) as connection:
+            lived = log_plans.lived(connection, plan.name) if stages is None else stages
+            return log_experiments.read(connection, plan, as_of=as_of, stages=lived)
 
     def save_step(self, step: Mapping[str, Any]) -> None:
         """Keep how a stage of a scheduled run stands, under `step["key"]` and `step["stage"]`.

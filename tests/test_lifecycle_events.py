@@ -7,10 +7,12 @@ from mlops_helpers.lifecycle_events import (
     StepRefused,
     as_drafted,
     as_known,
+    damage,
     entry,
     in_force,
     instant,
     repeated,
+    stages,
 )
 
 JANUARY, JUNE = (pd.Timestamp(day, tz="UTC") for day in ("2024-01-01", "2024-06-01"))
@@ -63,5 +65,28 @@ def test_a_record_of_an_earlier_release_is_known():
 
 def test_a_state_that_nobody_knows_is_refused():
     """Nothing is done with a record that this release cannot read."""
-    with pytest.raises(StepRefused, match="'first' is 'frozen', must be one of draft, running"):
+    with pytest.raises(StepRefused, match="'first' .* status is 'frozen', must be one of draft, r"):
         as_known(RECORD | {"status": "frozen"})
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (None, "its record is None, must be values by name"),
+        ([], r"its record is \[\]"),
+        ({}, "its name is None, must be a text"),
+        ({"name": "old", "arms": None}, "its arms is None, must be a list"),
+        ({"name": "old", "arms": ["a", "b"], "split": 0.5}, "its split is 0.5, must be a list"),
+        (RECORD | {"events": None}, "its events are None, must be a list of what happened"),
+        ({"name": "new", "status": "running"}, "its events are None"),
+        (RECORD | {"events": [{"event": "drafted"}]}, "its events are"),
+        (RECORD | {"events": [RECORD["events"][0] | {"changes": {"size": 3}}]}, "its events are"),
+        (RECORD | {"events": [RECORD["events"][0] | {"at": None}]}, "its events are"),
+    ],
+)
+def test_what_is_no_record_is_told(record, said):
+    """What it lacks, in words, wherever a record is read."""
+    assert damage(RECORD) == damage({"name": "bare"}) == ""
+    for read in (as_known, stages, lambda record: list(in_force(record))):
+        with pytest.raises(StepRefused, match=f"cannot be read: {said}"):
+            read(record)
