@@ -9,12 +9,16 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from mlops_helpers.ab_testing import analyze_sums
 from mlops_helpers.assignment import Experiment
+from mlops_helpers.business import CostModel
 from mlops_helpers.experiment_plan import ExperimentPlan
 from mlops_helpers.experiments import Experiments, UnknownExperiment
-from mlops_helpers.lifecycle import StepRefused
+from mlops_helpers.lifecycle import StepRefused, stages
 from mlops_helpers.predictions import PredictionLog
+from mlops_helpers.routing import ExperimentRouter
 from tests.log_writers import everything, heard, killed, process
+from tests.serving import THREE, arrivals, plan_of, stands
 
 JANUARY, FEBRUARY, MARCH, JUNE = (
     pd.Timestamp(f"2024-0{month}-01", tz="UTC") for month in (1, 2, 3, 6)
@@ -222,3 +226,30 @@ def test_a_step_that_is_killed_was_never_taken(tmp_path):
             assert log.experiments() == before
             step(kept)
             assert log.experiments() != before
+
+
+def test_an_analysis_takes_plan_and_stages_from_the_record(log):
+    """Of a ramp, by the log alone: its sums are those of the record's stages, not of one stage."""
+    kept, plan = Experiments(log), plan_of(experiment=THREE.at(0.2), size=50)
+    kept.draft(plan, JANUARY)
+    kept.start(plan.name, JANUARY)
+    kept.ramp(plan.name, 1.0, FEBRUARY, "no guardrail moved")
+    with ExperimentRouter(log, plan, stands()) as router:
+        router.refresh()
+        for seed, when in enumerate((JANUARY, FEBRUARY)):
+            some = arrivals(300, seed=seed)
+            some["application_id"] = some["application_id"] + f"-{seed}"
+            router.decide(some, scored_at=when + pd.Timedelta(days=5))
+    planned, record = kept.get(plan.name)
+    sums = log.exposure_sums(planned, as_of=JUNE)
+    assert sums.stages == stages(record)
+    assert [stage.full for stage in sums.stages] == [False, True]
+    wanted = analyze_sums(sums, planned, costs=CostModel())
+    found = kept.analyse(plan.name, as_of=JUNE)
+    assert found == wanted
+    assert found.left_out["before the full split"] == 300
+    assert found.srm.p_value > 0.001
+    pooled = log.exposure_sums(planned, as_of=JUNE, stages=())
+    assert analyze_sums(pooled, planned).srm.p_value < 1e-6
+    with pytest.raises(UnknownExperiment, match="'other' does not exist"):
+        kept.analyse("other", as_of=JUNE)

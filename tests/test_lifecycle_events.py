@@ -65,7 +65,9 @@ def test_a_record_of_an_earlier_release_is_known():
 
 def test_a_state_that_nobody_knows_is_refused():
     """Nothing is done with a record that this release cannot read."""
-    with pytest.raises(StepRefused, match="'first' .* status is 'frozen', must be one of draft, r"):
+    with pytest.raises(
+        StepRefused, match=r"'first' .* status is 'frozen', must be one of draft, r"
+    ):
         as_known(RECORD | {"status": "frozen"})
 
 
