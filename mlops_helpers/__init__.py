@@ -53,6 +53,7 @@ log_reading     predictions with their outcomes: a window, or chunks of bounded 
 log_outcomes    labels that arrive months later, every one accounted for
 log_plans       experiments in the log: one record a name, changed one step at a time
 log_experiments  the sums of an experiment's exposures, computed by the database (SQL)
+log_months      months in those sums, and where the planned test ends among them (SQL)
 log_ranks       the AUC of each arm, from ranks that the database has summed (SQL)
 log_steps       stages of a scheduled run, each with its status and seconds
 log_store       the log's database: opened, written in one transaction, read in one snapshot
@@ -152,6 +153,7 @@ sample_size     how many applications a test needs, what it can see with those i
 confidence_sequences  limits of a difference that hold at every look together, their price
 peeking         false alarms of who looks again and again, with and without the sequence
 ab_scores       error rates of the analysis, measured where the truth is known
+rule_scores     error rates of the whole rule: looks, later analyses, arms, missing outcomes
 known_arms      two models on applicants whose truth is known, for those rates
 claims          what a method promises beside what was found, what is surely broken
 durations       from an effect to applications, months and the wait for outcomes

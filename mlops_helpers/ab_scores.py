@@ -39,22 +39,32 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from mlops_helpers.ab_draws import COSTS
+from mlops_helpers.ab_sample import sample_of
 from mlops_helpers.ab_testing import ADJUSTED, SRM_ALPHA, Analysis, analyze_sums, check_ratio
 from mlops_helpers.claims import Claim, judged, table
-from mlops_helpers.confidence_sequences import price
-from mlops_helpers.experiment_plan import METRICS, ExperimentPlan, Guardrail, Stop
-from mlops_helpers.exposure_sums import ExposureSums, from_rows
-from mlops_helpers.known_arms import EARLY, EXPERIMENT, START, known_arms
+from mlops_helpers.experiment_plan import METRICS, Guardrail
+from mlops_helpers.exposure_sums import AUC_COLUMNS, ExposureSums, from_codes
+from mlops_helpers.known_arms import EARLY, EXPERIMENT, START, known_arms, plan_of, sums_of
+from mlops_helpers.lifecycle_events import Stage
 from mlops_helpers.peeking import false_alarms
+from mlops_helpers.rule_scores import (
+    endings,
+    missing_rates,
+    repeated_rates,
+    several_rates,
+    uneven_rates,
+)
 
-__all__ = ["endings", "error_rates", "look_rates", "mismatch_rates", "several_rates", "size_rates"]
+__all__ = ["adjusted_rates", "error_rates", "look_rates", "mismatch_rates", "size_rates"]
 
 ALPHA, POWER = 0.05, 0.8
 _CONTROL, _TREATMENT = EXPERIMENT.arms
 _PRIMARY = "profit_per_application"
+_EVEN = plan_of(1000)
 
 
 def error_rates(*, repeats: int = 50, seed: int, size: int | None = None) -> pd.DataFrame:
@@ -65,14 +75,21 @@ def error_rates(*, repeats: int = 50, seed: int, size: int | None = None) -> pd.
     done). kept is false where a promise is surely broken: by Wilson's interval at 5 % over all
     claims together, since of twenty honest ones one leaves its own interval by chance.
 
-    The parts are `size_rates`, `look_rates`, `endings` and `mismatch_rates`. `repeats` counts
-    experiments of the first; the others have more where a draw is cheap, fewer where it is dear.
+    The parts are the functions of this module and of `rule_scores`. `repeats` counts experiments
+    of the first; the others have more where a draw is cheap, fewer where it is dear.
     """
+    few = max(repeats // 5, 1)
     parts = [
         size_rates(repeats=repeats, seed=seed, size=size),
+        adjusted_rates(repeats=repeats, seed=seed),
         look_rates(repeats=8 * repeats, seed=seed),
-        endings(repeats=max(repeats // 5, 1), seed=seed),
+        endings(repeats=few, seed=seed),
+        repeated_rates(repeats=few, seed=seed),
+        several_rates(repeats=few, seed=seed),
+        uneven_rates(repeats=repeats, seed=seed),
+        missing_rates(repeats=repeats, seed=seed),
         mismatch_rates(repeats=10 * repeats, seed=seed),
+        mismatch_rates(repeats=2 * repeats, seed=seed, stages=10),
     ]
     return judged(pd.concat(parts, ignore_index=True))
 
@@ -90,15 +107,15 @@ def size_rates(*, repeats: int, seed: int, size: int | None = None) -> pd.DataFr
     arms, when = np.repeat([0, 1], n), pd.DatetimeIndex(np.full(2 * n, START))
     truth = {metric: world.truth(metric) for metric in METRICS}
     fall = float(truth["approval_rate"][0] - truth["approval_rate"][1])
-    plain = _plan(n)
-    guarded = _plan(n, covariate=EARLY, guardrails=(Guardrail("approval_rate", fall),))
+    plain = plan_of(n)
+    guarded = plan_of(n, covariate=EARLY, guardrails=(Guardrail("approval_rate", fall),))
     found: dict[Claim, list[bool]] = defaultdict(list)
     planned, note = world.power(n), f"{n:,} an arm"
     for repeat in range(repeats):
         equal = world.draw(arms, when, [seed, 1, repeat, 0], equal=True)
-        same = analyze_sums(_sums(equal, plain, 1), plain, costs=COSTS)
+        same = analyze_sums(sums_of(equal, plain, 1), plain, costs=COSTS)
         _note_equal(found, same, note)
-        better = _sums(world.draw(arms, when, [seed, 1, repeat, 1], equal=False), guarded, 1)
+        better = sums_of(world.draw(arms, when, [seed, 1, repeat, 1], equal=False), guarded, 1)
         alone = analyze_sums(replace(better, covariate=None), plain, costs=COSTS)
         power: Claim = ("deploys the better model, one look", "about", round(planned, 3), note)
         found[power].append(alone.conclusion == "deploy")
@@ -129,57 +146,39 @@ def look_rates(
     return judged(last)
 
 
-def endings(
-    *,
-    repeats: int,
-    seed: int,
-    size: int = 800,
-    looks: int = 6,
-    stops: Sequence[Stop] = ("fixed size", "always valid"),
-    equal: bool = True,
+def adjusted_rates(
+    *, repeats: int, seed: int, size: int = 2000, correlation: float = 0.9
 ) -> pd.DataFrame:
-    """How the whole rule ends, guardrail and all, that is asked every month until it decides.
+    """Coverage of the adjusted profit where the covariate explains most of it.
 
-    The arms are equal; with `equal=False` the treatment is truly better, and nominal is the power
-    planned at `size` with the interval that decides there. The split is a coin, and every arm has
-    its size at the last look at the latest.
+    correlation: of profit and covariate within an arm, below 1. Control decides for both arms, and
+    every loan of the treatment is twice as large: it earns exactly twice as much.
     """
-    found: dict[Claim, list[bool]] = {}
-    for stop in stops:
-        plan = _plan(size, stop=stop, guardrails=(Guardrail("default_rate_approved", 0.05),))
-        what = ("deploys an equal model", "at most", ALPHA / 2)
-        if not equal:
-            width = 1.0 if stop == "fixed size" else price(ALPHA)
-            planned = known_arms().power(size, width=width)
-            what = ("deploys the better model", "at least", round(planned, 3))
-        claim: Claim = (f"{what[0]}, {stop}, {looks} looks", *what[1:], f"about {size:,} an arm")
-        found[claim] = [
-            _live(plan, [seed, 3, repeat], looks, equal=equal) == "deploy"
-            for repeat in range(repeats)
-        ]
-    return table(found)
-
-
-def several_rates(
-    *, repeats: int, seed: int, treatments: int = 3, size: int = 1000
-) -> pd.DataFrame:
-    """How often one of several treatments is deployed that are all equal to control."""
-    names = (_CONTROL, *(f"treatment {k}" for k in range(1, treatments + 1)))
-    arms = np.repeat(np.arange(len(names)), size)
-    when = pd.DatetimeIndex(np.full(arms.size, START))
-    plan = _plan(size, arms=names)
-    claim: Claim = (
-        f"deploys one of {treatments} equal models",
-        "at most",
-        ALPHA / 2,
-        f"{size:,} an arm",
-    )
-    hits = []
+    world = known_arms()
+    arms, when = np.repeat([0, 1], size), pd.DatetimeIndex(np.full(2 * size, START))
+    plan = plan_of(size, covariate=EARLY)
+    earns, noise = world.truth(_PRIMARY)[0], world.spread[0] * np.sqrt(correlation**-2 - 1)
+    found: dict[Claim, list[bool]] = defaultdict(list)
+    note = f"{size:,} an arm, correlation {correlation:g}"
     for repeat in range(repeats):
-        rows = known_arms().draw(arms, when, [seed, 5, repeat], equal=True, names=names)
-        said = analyze_sums(_sums(rows, plan, 1), plan, costs=COSTS)
-        hits.append(said.conclusion == "deploy")
-    return table({claim: hits})
+        rows = world.draw(arms, when, [seed, 10, repeat], equal=True)
+        profit = COSTS.profit(rows["loan_amount"], rows["default"], rows["decision"] == "approve")
+        luck = np.random.default_rng([seed, 10, repeat, 1]).normal(size=2 * size)
+        rows = rows.assign(loan_amount=rows["loan_amount"] * (1 + arms))
+        rows[EARLY] = profit + noise * luck
+        said = analyze_sums(sums_of(rows, plan, 1), plan, costs=COSTS)
+        effect = said.effects.set_index("metric").loc[ADJUSTED]
+        level = said.arms[said.arms["metric"] == ADJUSTED].set_index("variant")
+        for name, truth, low, high in (
+            ("interval", earns, effect["low"], effect["high"]),
+            ("relative interval", 1.0, effect["relative_low"], effect["relative_high"]),
+            ("level of control", earns, *level.loc[_CONTROL, ["low", "high"]]),
+            ("level of treatment", 2 * earns, *level.loc[_TREATMENT, ["low", "high"]]),
+        ):
+            claim: Claim = (f"{name} holds, strongly adjusted", "about", 1 - ALPHA, note)
+            if np.isfinite([low, high]).all():
+                found[claim].append(bool(low <= truth <= high))
+    return table(found)
 
 
 def mismatch_rates(
@@ -188,22 +187,24 @@ def mismatch_rates(
     seed: int,
     lost: Sequence[float] = (0.0, 0.02, 0.05, 0.1),
     rows: Sequence[int] = (10_000,),
+    stages: int = 1,
 ) -> pd.DataFrame:
     """How often it is noticed that rows of the treatment are lost.
 
-    lost: the share of the treatment's rows that never arrive, of so many `rows` in both arms. The
-    nominal shares are those of the noncentral chi-square distribution.
+    lost: the share of the treatment's rows that never arrive, of so many `rows` in both arms, which
+    came evenly in so many `stages` of a ramp. The nominal shares are those of the noncentral
+    chi-square distribution, with the rows in one stage or in many.
     """
     found: dict[Claim, list[bool]] = {}
+    ramp = f" in {stages} stages" if stages > 1 else ""
     for total in rows:
         for place, share in enumerate(lost):
             rng = np.random.default_rng([seed, 4, total, place])
-            control = rng.binomial(total, 0.5, size=repeats)
-            arrived = rng.binomial(total - control, 1 - share)
-            name = f"mismatch noticed, {share:.0%} of treatment lost"
+            control = rng.binomial(total // stages, 0.5, size=(repeats, stages))
+            arrived = rng.binomial(total // stages - control, 1 - share)
+            name = f"mismatch noticed, {share:.0%} of treatment lost{ramp}"
             found[name, "about", _noticed(total, share), f"{total:,} rows in all"] = [
-                not check_ratio({_CONTROL: int(c), _TREATMENT: int(t)}, EXPERIMENT).passed
-                for c, t in zip(control, arrived, strict=True)
+                _noticed_in(c, t) for c, t in zip(control, arrived, strict=True)
             ]
     return table(found)
 
@@ -218,30 +219,27 @@ def _noticed(total: int, lost: float) -> float:
     return float(stats.ncx2.sf(stats.chi2.isf(SRM_ALPHA, 1), 1, distance))
 
 
-def _plan(
-    size: int,
-    *,
-    stop: Stop = "fixed size",
-    guardrails: tuple[Guardrail, ...] = (),
-    covariate: str | None = None,
-    arms: tuple[str, ...] = EXPERIMENT.arms,
-) -> ExperimentPlan:
-    share = 1 / len(arms)
-    return ExperimentPlan(
-        replace(EXPERIMENT, arms=arms, split=(share,) * len(arms)),
-        {arm: version for version, arm in enumerate(arms, start=1)},
-        "The treatment's decisions earn more, because its score knows more.",
-        size,
-        100.0,
-        guardrails=guardrails,
-        stop=stop,
-        covariate=covariate,
+def _noticed_in(control: NDArray[np.int64], treatment: NDArray[np.int64]) -> bool:
+    """Whether a mismatch is noticed in counts of an even split, a pair for each stage."""
+    if control.size == 1:  # the same check without the sums, thirty times as fast
+        counts = {_CONTROL: int(control[0]), _TREATMENT: int(treatment[0])}
+        return not check_ratio(counts, EXPERIMENT).passed
+    stages = tuple(
+        Stage(START + pd.DateOffset(months=m), (0.5, 0.5), full=True) for m in range(control.size)
     )
-
-
-def _sums(rows: pd.DataFrame, plan: ExperimentPlan, month: int) -> ExposureSums:
-    """The sums as known when `month` months are over."""
-    return from_rows(rows, plan, as_of=START + pd.DateOffset(months=month))
+    shape = (2, control.size, 1, 2, 3, 2)
+    places = [(arm, stage, 0, 1, 2, 0) for arm in (0, 1) for stage in range(control.size)]
+    n = np.concatenate([control, treatment])
+    cells = from_codes(
+        np.ravel_multi_index(tuple(np.transpose(places)), shape),
+        [n, *np.zeros((5, n.size))],
+        EXPERIMENT.arms,
+        stages=control.size,
+        months=pd.DatetimeIndex([START]),
+    )
+    aucs = pd.DataFrame(columns=list(AUC_COLUMNS))
+    end = START + pd.DateOffset(months=control.size)
+    return not sample_of(ExposureSums(cells, aucs, {}, end, stages=stages), _EVEN).srm.passed
 
 
 def _note_equal(found: dict[Claim, list[bool]], said: Analysis, note: str) -> None:
@@ -271,18 +269,3 @@ def _note_coverage(
             if np.isfinite([low, high]).all():
                 claim: Claim = (f"{name}, {metric}", "about", 1 - ALPHA, note)
                 found[claim].append(bool(low <= value <= high))
-
-
-def _live(plan: ExperimentPlan, seed: list[int], looks: int, *, equal: bool) -> str:
-    """The first conclusion of an experiment that is looked at each month, or the last one."""
-    total = int(2.2 * plan.size)
-    arms = (np.random.default_rng([*seed, 1]).random(total) < 0.5).astype(int)
-    months = pd.DatetimeIndex([START + pd.DateOffset(months=m) for m in range(looks)])
-    when = months[np.arange(total) * looks // total]
-    rows = known_arms().draw(arms, when, [*seed, 2], equal=equal)
-    said = "go on"
-    for look in range(1, looks + 1):
-        said = analyze_sums(_sums(rows, plan, look), plan, costs=COSTS).conclusion
-        if said in ("deploy", "keep"):
-            break
-    return said

@@ -210,7 +210,8 @@ def plan_sentence(
         what += f" of the {100 * approval:g} % that are approved"
     return (
         f"To see {what} with power {100 * target:g} %: {told}, about {months:,.1f} months at "
-        f"{per_month:,.0f} a month, up to the end of the last one, and then {_waiting(label_delay)}."
+        f"{per_month:,.0f} a month, up to the end of the last one, and then "
+        f"{_waiting(label_delay)}."
     )
 
 

@@ -6,26 +6,40 @@ decisions are sums over the pool, not estimates. Experiments draw fresh applican
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 from sklearn.metrics import roc_auc_score
 
 from mlops_helpers.ab_draws import COSTS, Population, population
 from mlops_helpers.assignment import Experiment
+from mlops_helpers.experiment_plan import ExperimentPlan, Guardrail, Stop
+from mlops_helpers.exposure_sums import ExposureSums, from_rows
 from mlops_helpers.sample_size import power, required_sample_size
 
-__all__ = ["EARLY", "EXPERIMENT", "START", "KnownArms", "known_arms"]
+__all__ = [
+    "EARLY",
+    "EXPERIMENT",
+    "START",
+    "KnownArms",
+    "cautious_arms",
+    "known_arms",
+    "plan_of",
+    "sums_of",
+]
 
 FloatArray = NDArray[np.float64]
 EXPERIMENT = Experiment("error rates")
 START = pd.Timestamp("2030-01-01", tz="UTC")
 EARLY = "expected_before"
 """A column known before any decision: the profit that an early, coarse score expects."""
+_NO_DELAY = pd.Timedelta(0)
 _NOISE = 2.0, 0.3, 1.5  # of the scores of control, treatment and the early one, on log-odds
+_CAUTION = 1.0  # how far the cautious treatment's log-odds lie above control's
 _OWN = 11  # seed of the pool: all repeats draw from the same applicants
 
 
@@ -131,3 +145,45 @@ def known_arms() -> KnownArms:
     pool = population("quiet", seed=_OWN)
     scores = [pool.score(seed=_OWN + k, noise=noise) for k, noise in enumerate(_NOISE)]
     return KnownArms(pool, np.array(scores[:2]), COSTS.expected_profit(pool.amount, scores[2]))
+
+
+@lru_cache(maxsize=1)
+def cautious_arms() -> KnownArms:
+    """A treatment that earns less: control's scores with higher probabilities, so fewer loans.
+
+    Whoever sees defaults before repayments takes it for the better one.
+    """
+    fair = known_arms()
+    odds = special.logit(fair.probability[0]) + _CAUTION
+    return replace(fair, probability=np.array([fair.probability[0], special.expit(odds)]))
+
+
+def plan_of(
+    size: int,
+    *,
+    stop: Stop = "fixed size",
+    guardrails: tuple[Guardrail, ...] = (),
+    covariate: str | None = None,
+    arms: tuple[str, ...] = EXPERIMENT.arms,
+    split: tuple[float, ...] | None = None,
+    label_delay: pd.Timedelta = _NO_DELAY,
+) -> ExperimentPlan:
+    """A plan for `size` applications in control; even arms unless a `split` is given."""
+    even = (1 / len(arms),) * len(arms)
+    return ExperimentPlan(
+        replace(EXPERIMENT, arms=arms, split=even if split is None else split),
+        {arm: version for version, arm in enumerate(arms, start=1)},
+        "The treatment's decisions earn more, because its score knows more.",
+        size,
+        100.0,
+        guardrails=guardrails,
+        stop=stop,
+        covariate=covariate,
+        label_delay=label_delay,
+    )
+
+
+def sums_of(rows: pd.DataFrame, plan: ExperimentPlan, months: int) -> ExposureSums:
+    """The sums of `KnownArms.draw` as known when so many months since `START` are complete."""
+    as_of = START + pd.DateOffset(months=months) + plan.label_delay
+    return from_rows(rows, plan, as_of=as_of)
