@@ -132,6 +132,7 @@ policy_world    three simulated years in which retraining pays, is waste, does h
 policy_loans    the policies on real loans: what can be said without the truth
 policy_scores   what policies earn over the same years, again and again
 assignment      sticky arms by a keyed hash, a ramp that only adds, a holdout
+unit_ids        what may be the id of a unit, and the text that it is
 enrolment       who is in which arm at a moment: stages, pauses, holdout
 experiment_plan  what an experiment has fixed before its first unit
 plan_rules      metrics, guardrails, stop rules; everything that is wrong with a plan

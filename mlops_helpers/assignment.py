@@ -14,19 +14,22 @@ from __future__ import annotations
 import hashlib
 import math
 import numbers
-import uuid
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pandas.util import hash_array
 from scipy import stats
 
+from mlops_helpers.unit_ids import id_texts
+
 __all__ = ["Experiment", "Holdout", "ratio_p_value"]
 
+_LONGEST_NAME = 1000  # bytes, as `log_rows` has it of what is indexed
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LEAST_PLANNED = 10  # units of an arm below which chi-square raises false alarms
 _EXPERIMENT, _HOLDOUT = b"", b"holdout"  # a holdout and an experiment of one name are independent
 
@@ -35,8 +38,9 @@ _EXPERIMENT, _HOLDOUT = b"", b"holdout"  # a holdout and an experiment of one na
 class Experiment:
     """Arms and their shares; the first arm is the control.
 
-    name: part of the hash, so two experiments split the same units independently.
-    arms, split: names of the arms and their planned shares, which sum to 1.
+    name: part of the hash, so two experiments split the same units independently; at most 1,000
+    bytes.
+    arms, split: names of the arms and their planned shares, which sum to 1; lists become tuples.
     cutoff: applications below this probability of default are approved, in every arm.
     salt: changes the assignment of a repeated experiment that has to keep its name.
     ramp: the part of the treatments' shares in use, above 0 and at most 1; control has the rest.
@@ -52,26 +56,42 @@ class Experiment:
     def __post_init__(self) -> None:
         """Refuse a plan that cannot be carried out."""
         _check_names(self.name, self.salt)
-        if len(self.arms) < 2 or len(set(self.arms)) < len(self.arms) or not all(self.arms):
-            raise ValueError(f"arms is {self.arms!r}, must be two or more different names.")
-        if len(self.split) != len(self.arms):
-            raise ValueError(
-                f"split has {len(self.split)} shares for {len(self.arms)} arms. Give one for each."
-            )
-        if not all(share > 0 for share in self.split) or not math.isclose(
-            sum(self.split), 1.0, abs_tol=1e-9
+        arms, split = self.arms, self.split
+        if (
+            not isinstance(arms, tuple | list)
+            or len(arms) < 2
+            or not all(_is_storable(arm) and arm.strip() for arm in arms)
+            or len(set(arms)) < len(arms)
         ):
             raise ValueError(
-                f"split is {self.split!r} and sums to {sum(self.split):g}, must be shares above 0 "
+                f"arms is {arms!r}, must be two or more different names: texts that are not blank, "
+                "that UTF-8 can write, without the character zero."
+            )
+        if not isinstance(split, tuple | list | np.ndarray) or not all(map(_is_number, split)):
+            raise ValueError(f"split is {split!r}, must be a number for each arm, e.g. (0.5, 0.5).")
+        if len(split) != len(arms):
+            raise ValueError(
+                f"split has {len(split)} shares for {len(arms)} arms. Give one for each."
+            )
+        if not all(share > 0 for share in split) or not math.isclose(sum(split), 1.0, abs_tol=1e-9):
+            raise ValueError(
+                f"split is {split!r} and sums to {sum(split):g}, must be shares above 0 "
                 "that sum to 1, e.g. (0.5, 0.5)."
             )
-        if not 0 < self.cutoff < 1:
-            raise ValueError(f"cutoff is {self.cutoff!r}, must lie between 0 and 1.")
-        if not 0 < self.ramp <= 1:
+        if not _is_number(self.cutoff) or not 0 < self.cutoff < 1:
+            raise ValueError(f"cutoff is {self.cutoff!r}, must be a number between 0 and 1.")
+        if not _is_number(self.ramp) or not 0 < self.ramp <= 1:
             raise ValueError(
-                f"ramp is {self.ramp!r}, must be above 0 and at most 1: the part of the "
+                f"ramp is {self.ramp!r}, must be a number above 0 and at most 1: the part of the "
                 "treatments' shares in use. Pause the experiment to treat nobody."
             )
+        plain = {"arms": tuple(arms), "split": tuple(map(float, split))}
+        for name, value in {
+            **plain,
+            "cutoff": float(self.cutoff),
+            "ramp": float(self.ramp),
+        }.items():
+            object.__setattr__(self, name, value)
 
     @property
     def control(self) -> str:
@@ -82,7 +102,7 @@ class Experiment:
     def shares(self) -> tuple[float, ...]:
         """The shares of the arms at this ramp, which sum to 1; at the end of the ramp the split."""
         if self.ramp == 1:
-            return tuple(self.split)
+            return self.split
         treated = tuple(self.ramp * share for share in self.split[1:])
         return (1.0 - sum(treated), *treated)
 
@@ -128,8 +148,11 @@ class Holdout:
     def __post_init__(self) -> None:
         """Refuse a holdout of nobody or of everybody."""
         _check_names(self.name, self.salt)
-        if not 0 < self.share < 1:
-            raise ValueError(f"share is {self.share!r}, must lie between 0 and 1, e.g. 0.05.")
+        if not _is_number(self.share) or not 0 < self.share < 1:
+            raise ValueError(
+                f"share is {self.share!r}, must be a number between 0 and 1, e.g. 0.05."
+            )
+        object.__setattr__(self, "share", float(self.share))
 
     def holds(self, units: Iterable[object]) -> NDArray[np.bool_]:
         """Whether each unit is held out; ids and errors as in `Experiment.assign`.
@@ -142,22 +165,47 @@ class Holdout:
 def ratio_p_value(counts: Sequence[int], split: Sequence[float]) -> float:
     """How probable counts this far from the split are by chance: chi-square.
 
-    Two arms of which one should have fewer than 10 units get the exact binomial test.
+    Two arms of which one should have fewer than 10 units get the exact binomial test. No units are
+    as far from the split as chance has it: 1. Raises `ValueError` for what are no counts.
     """
-    total = sum(counts)
+    if len(counts) != len(split) or not all(n >= 0 and n == int(n) for n in counts):
+        raise ValueError(
+            f"counts is {counts!r} for the split {split!r}, must be a whole number of units, 0 or "
+            "more, for each share."
+        )
+    total = int(sum(counts))
+    if not total:
+        return 1.0
     planned = [share * total for share in split]
     if len(counts) == 2 and min(planned) < _LEAST_PLANNED:
-        return float(stats.binomtest(counts[0], total, split[0]).pvalue)
+        return float(stats.binomtest(int(counts[0]), total, split[0]).pvalue)
     return float(stats.chisquare(counts, planned).pvalue)
 
 
 def _check_names(name: object, salt: object) -> None:
-    if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"name is {name!r}, must be a text that is not blank.")
-    if not isinstance(salt, str):
-        raise ValueError(f"salt is {salt!r}, must be a text.")
-    if "\0" in name + salt:  # it stands between the two in the key
-        raise ValueError(f"name {name!r} and salt {salt!r} must not hold the character zero.")
+    if not _is_storable(name) or not name.strip():
+        raise ValueError(
+            f"name is {name!r}, must be a text that is not blank, that UTF-8 can write, without "
+            "the character zero."
+        )
+    if len(name.encode()) > _LONGEST_NAME:
+        raise ValueError(
+            f"name is {name[:20]!r}… of {len(name.encode())} bytes, must have at most "
+            f"{_LONGEST_NAME}: the log finds an experiment by it."
+        )
+    if not _is_storable(salt):
+        raise ValueError(
+            f"salt is {salt!r}, must be a text that UTF-8 can write, without the character zero."
+        )
+
+
+def _is_storable(value: object) -> TypeGuard[str]:
+    """Is it a text that every store can keep? A zero also stands between name and salt of a key."""
+    return isinstance(value, str) and "\0" not in value and not _SURROGATE.search(value)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
 
 def _key(name: str, salt: str, kind: bytes) -> str:
@@ -169,53 +217,10 @@ def _key(name: str, salt: str, kind: bytes) -> str:
 def _positions(units: Iterable[object], key: str) -> NDArray[np.float64]:
     """A number in [0, 1) for each unit: the upper 53 bits of its hash, as many as a double has."""
     try:
-        hashed = hash_array(_texts(units), hash_key=key, categorize=False)
+        hashed = hash_array(id_texts(units), hash_key=key, categorize=False)
     except UnicodeEncodeError as error:
         raise ValueError(
             f"the id {error.object!r} of a unit is no text that UTF-8 can write. Mend it where it "
             "is read."
         ) from error
     return (hashed >> np.uint64(11)) * 2.0**-53
-
-
-def _texts(units: Iterable[object]) -> NDArray[np.object_]:
-    """The ids as texts: pandas leaves the key aside where it hashes numbers."""
-    given = _as_array(units)
-    kind = pd.api.types.infer_dtype(given, skipna=False)
-    if kind not in ("string", "integer", "empty"):
-        for place, unit in enumerate(given):
-            _check_id(unit, place)
-    if kind != "string":
-        given = np.array([str(unit) for unit in given], dtype=object)
-    empty = given == ""
-    if empty.any():
-        raise ValueError(_without_id(int(empty.argmax()), ""))
-    return given
-
-
-def _as_array(units: Iterable[object]) -> NDArray[np.object_]:
-    if isinstance(units, str | bytes | pd.DataFrame | dict) or getattr(units, "ndim", 1) != 1:
-        raise TypeError(f"units is a {type(units).__name__}, must be a list or column of ids.")
-    if isinstance(units, pd.Series | pd.Index):
-        return units.to_numpy(dtype=object)
-    if isinstance(units, np.ndarray):
-        return units.astype(object)
-    return np.fromiter(units, dtype=object)
-
-
-def _check_id(unit: object, place: int) -> None:
-    """Raise `ValueError` for what is no id, as the log does (`log_rows`)."""
-    if isinstance(unit, str | uuid.UUID):
-        return
-    if isinstance(unit, numbers.Integral) and not isinstance(unit, bool):
-        return
-    if unit is None or (pd.api.types.is_scalar(unit) and pd.isna(unit)):
-        raise ValueError(_without_id(place, unit))
-    raise ValueError(
-        f"the id of unit {place} is {unit!r} ({type(unit).__name__}), must be a text or a whole "
-        "number. Write it as the text that is meant."
-    )
-
-
-def _without_id(place: int, found: object) -> str:
-    return f"unit {place} to assign has no id ({found!r}). Give every application an id."

@@ -68,6 +68,7 @@ CORE = (
     "scoring",
     "selection",
     "segments",
+    "unit_ids",
     "vintages",
     "watching",
     "worlds",
