@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,15 +10,14 @@ from scipy import stats
 
 from mlops_helpers import ab_scores as under_test
 from mlops_helpers.ab_scores import (
-    endings,
+    adjusted_rates,
     error_rates,
     look_rates,
     mismatch_rates,
-    several_rates,
     size_rates,
 )
 from mlops_helpers.ab_testing import Analysis
-from mlops_helpers.confidence_sequences import MIN_PER_ARM, price
+from mlops_helpers.confidence_sequences import MIN_PER_ARM
 from mlops_helpers.experiment_plan import METRICS
 
 COLUMNS = ["claim", "promise", "nominal", "rate", "low", "high", "n", "kept", "note"]
@@ -63,7 +61,7 @@ def test_intervals_without_limits_are_not_counted():
 
 def test_the_same_seed_gives_the_same_table():
     """Chance is an argument."""
-    for scores in (size_rates, several_rates):
+    for scores in (size_rates, adjusted_rates):
         first, again = (scores(repeats=2, seed=3, size=300) for _ in range(2))
         pd.testing.assert_frame_equal(first, again)
     assert not look_rates(repeats=50, seed=1).equals(look_rates(repeats=50, seed=2))
@@ -95,52 +93,35 @@ def test_intervals_that_are_too_narrow_are_found_out(monkeypatch):
 
 
 def test_a_rule_that_always_deploys_is_found_out(monkeypatch):
-    """Equal models that are deployed are a broken promise, at one look and at every look."""
+    """Equal models that are deployed are a broken promise."""
     eager = tampered(lambda said: replace(said, conclusion="deploy"))
     monkeypatch.setattr(under_test, "analyze_sums", eager)
     once = size_rates(repeats=6, seed=4, size=500).set_index("claim")
     assert once.loc["deploys an equal model, one look", "rate"] == 1.0
     assert not once.loc["deploys an equal model, one look", "kept"]
-    assert not endings(repeats=6, seed=4, looks=2)["kept"].any()
-    assert not several_rates(repeats=6, seed=4, size=300)["kept"].any()
 
 
-def test_several_equal_treatments_keep_the_level_together():
-    """Three treatments that are no better are deployed no more often than one may be."""
-    found = several_rates(repeats=15, seed=2, size=400)
-    assert found["claim"].tolist() == ["deploys one of 3 equal models"]
-    assert found["nominal"].tolist() == [0.025]
+def test_a_strong_covariate_leaves_every_interval_honest():
+    """Difference, ratio and both levels hold their truth at a correlation of 0.9."""
+    found = adjusted_rates(repeats=40, seed=1)
+    assert found["n"].tolist() == [40] * 4
     assert found["kept"].all()
 
 
-@pytest.mark.parametrize(
-    ("said", "deployed"),
-    [
-        (["go on", "deploy", "keep"], 1.0),
-        (["go on", "keep", "deploy"], 0.0),
-        (["go on", "no conclusion", "deploy"], 1.0),
-        (["go on", "go on", "go on"], 0.0),
-    ],
-)
-def test_the_first_decision_counts(monkeypatch, said, deployed):
-    """Who looks every month stops at the first decision: what comes later is not seen."""
-    answers = iter(said)
-    monkeypatch.setattr(
-        under_test, "analyze_sums", lambda *_, **__: SimpleNamespace(conclusion=next(answers))
-    )
-    found = endings(repeats=1, seed=0, looks=3, stops=["always valid"])
-    assert found["rate"].tolist() == [deployed]
+def test_a_level_that_forgets_the_covariates_mean_is_found_out(monkeypatch):
+    """Limits of what the covariate leaves alone hold the adjusted level too seldom."""
 
+    def forget(said: Analysis) -> Analysis:
+        middle = (said.arms["low"] + said.arms["high"]) / 2
+        return replace(
+            said, arms=said.arms.assign(low=0.6 * said.arms["low"] + 0.4 * middle, high=middle)
+        )
 
-def test_the_whole_rule_is_held_to_the_power_that_was_planned(monkeypatch):
-    """A truly better model: less is promised of the sequence, whose interval is wider."""
-    answer = SimpleNamespace(conclusion="keep")
-    monkeypatch.setattr(under_test, "analyze_sums", lambda *_, **__: answer)
-    found = endings(repeats=20, seed=0, size=4191, looks=1, equal=False)
-    z = stats.norm.isf([0.025, 0.2])
-    sequence = stats.norm.sf(z[0] * price(0.05) - z.sum())
-    assert found["nominal"].tolist() == pytest.approx([0.8, sequence], abs=0.003)
-    assert not found["kept"].any()
+    monkeypatch.setattr(under_test, "analyze_sums", tampered(forget))
+    found = adjusted_rates(repeats=30, seed=1, size=500).set_index("claim")["kept"]
+    assert not found["level of control holds, strongly adjusted"]
+    assert not found["level of treatment holds, strongly adjusted"]
+    assert found["interval holds, strongly adjusted"]
 
 
 def test_lost_rows_are_noticed_as_the_theory_says():
@@ -154,6 +135,16 @@ def test_lost_rows_are_noticed_as_the_theory_says():
     left, gone = 10_000 * 0.975, 10_000 * 0.025
     z = stats.norm.isf(0.0005)
     assert found["nominal"][1] == pytest.approx(stats.norm.sf(z - gone / np.sqrt(left)), abs=0.005)
+
+
+def test_a_loss_is_noticed_whatever_the_number_of_stages():
+    """Ten stages of a ramp that each lose a tenth of the treatment are as good as one."""
+    found = mismatch_rates(repeats=60, seed=1, lost=(0.1,), stages=10)
+    one = mismatch_rates(repeats=60, seed=1, lost=(0.1,))
+    assert found["nominal"].tolist() == one["nominal"].tolist()
+    assert found["claim"].tolist() == ["mismatch noticed, 10% of treatment lost in 10 stages"]
+    assert found["kept"].all()
+    assert found["rate"][0] > 0.85
 
 
 def test_looks_are_of_the_rows_and_split_asked_for():

@@ -10,7 +10,16 @@ from mlops_helpers import known_arms as under_test
 from mlops_helpers.ab_draws import COSTS
 from mlops_helpers.delong import auc_interval
 from mlops_helpers.experiment_plan import METRICS
-from mlops_helpers.known_arms import EARLY, EXPERIMENT, START, KnownArms, known_arms
+from mlops_helpers.known_arms import (
+    EARLY,
+    EXPERIMENT,
+    START,
+    KnownArms,
+    cautious_arms,
+    known_arms,
+    plan_of,
+    sums_of,
+)
 
 N = 200_000
 
@@ -94,7 +103,39 @@ def test_only_granted_loans_have_an_outcome(drawn):
     assert (drawn.loc[~declined, "probability"] < EXPERIMENT.cutoff).all()
 
 
+def test_the_cautious_treatment_is_truly_worse(world):
+    """Control's ranking and fewer loans: less default, less profit."""
+    worse = cautious_arms()
+    assert (worse.probability[0] == world.probability[0]).all()
+    order = np.argsort(worse.probability[0])
+    assert (np.diff(worse.probability[1][order]) >= 0).all()
+    assert worse.truth("approval_rate")[1] < 0.5 * worse.truth("approval_rate")[0]
+    assert worse.gain < -100
+    assert np.diff(worse.truth("default_rate_approved"))[0] < 0
+    rows = worse.draw(np.ones(N, dtype=int), pd.DatetimeIndex([START] * N), [4], equal=False)
+    value, error = measured(rows, "profit_per_application")
+    assert abs(value - worse.truth("profit_per_application")[1]) < 4 * error
+
+
+def test_plans_are_even_unless_a_split_is_given():
+    """Three arms have a third each; sizes follow the split."""
+    assert plan_of(300, arms=("a", "b", "c")).needed() == {"a": 300, "b": 300, "c": 300}
+    assert plan_of(900, split=(0.9, 0.1)).needed() == {"control": 900, "treatment": 100}
+
+
+def test_sums_are_those_of_complete_months(world):
+    """The label delay of the plan is waited for, and what comes later is not seen."""
+    plan = plan_of(10, label_delay=pd.Timedelta(days=40))
+    when = pd.DatetimeIndex([START + pd.DateOffset(months=m) for m in (0, 1, 2, 3)] * 30)
+    rows = world.draw(np.arange(120) % 2, when, [5], equal=True)
+    sums = sums_of(rows, plan, 2)
+    assert sums.as_of == START + pd.DateOffset(months=2) + plan.label_delay
+    assert sums.cells["n"].sum() == 90  # three months have begun
+    month = sums.cells["month"]
+    assert sums.cells.loc[month < START + pd.DateOffset(months=2), "n"].sum() == 60
+
+
 def test_all_names_exist():
     """What is offered is there."""
-    assert all(inspect.getdoc(getattr(under_test, name)) for name in ("KnownArms", "known_arms"))
+    assert all(inspect.getdoc(getattr(under_test, name)) for name in under_test.__all__[3:])
     assert set(under_test.__all__) <= set(vars(under_test))

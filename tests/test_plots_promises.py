@@ -64,6 +64,11 @@ def test_shares_of_zero_and_one_can_be_drawn():
     assert points(ax) == [0.001, 0.999]
     assert "0.0 %  [0.0, 1.0]  ≈ 5 %" in texts(ax)
     assert "100.0 %  [99.0, 100.0]  ≈ 95 %" in texts(ax)
+    never = edge.assign(nominal=[0.0, 1.0], promise=["at most", "at least"])
+    ax = plots.error_rates(never)
+    assert marks(ax) == [0.001, 0.999]
+    assert "0.0 %  [0.0, 1.0]  ≤ 0 %" in texts(ax)
+    assert hollow(ax) == [False, False]
 
 
 def test_a_row_without_a_promise_keeps_it():

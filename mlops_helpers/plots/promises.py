@@ -169,7 +169,8 @@ def _rate_row(ax: Axes, at: int, row: dict[str, Any]) -> bool:
         linewidth=2,
     )
     if np.isfinite(row["nominal"]):
-        ax.plot(row["nominal"], at, marker="|", color=BLACK, markersize=18, mew=2.5, zorder=5)
+        promised = np.clip(row["nominal"], SHARES[0], SHARES[-1])  # log-odds know no 0 and no 1
+        ax.plot(promised, at, marker="|", color=BLACK, markersize=18, mew=2.5, zorder=5)
     ends = f"[{said(row['low'], '%')}, {said(row['high'], '%')}]".replace(" %", "")
     text = f"{said(row['rate'], '%')}  {ends}"
     if np.isfinite(row["nominal"]):

@@ -1,8 +1,9 @@
 """Print the error rates of experiments: python -m tests.benchmarks.scores_ab_testing [scale].
 
-The claims of the analysis at the planned size and at every look, the false alarms of the sequence
-by rows, default rate, split and minimum per arm, the truth held at every look, mismatches found by
-size. The small versions of these are tests; with scale 1 this takes about ten minutes.
+The claims of the analysis at the planned size, of the whole rule around it (looks, later analyses,
+several or uneven arms, missing outcomes), mismatches found by size and stages; then the false
+alarms of the sequence by rows, default rate, split and minimum per arm, and the truth held at every
+look. The small versions of these are tests; with scale 1 this takes about a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -13,13 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_helpers.ab_draws import COSTS
-from mlops_helpers.ab_scores import (
-    endings,
-    look_rates,
-    mismatch_rates,
-    several_rates,
-    size_rates,
-)
+from mlops_helpers.ab_scores import adjusted_rates, look_rates, mismatch_rates, size_rates
 from mlops_helpers.confidence_sequences import (
     MIN_PER_ARM,
     Moments,
@@ -30,6 +25,13 @@ from mlops_helpers.confidence_sequences import (
 )
 from mlops_helpers.known_arms import START, known_arms
 from mlops_helpers.peeking import false_alarms
+from mlops_helpers.rule_scores import (
+    endings,
+    missing_rates,
+    repeated_rates,
+    several_rates,
+    uneven_rates,
+)
 from mlops_helpers.two_samples import wilson
 
 SEED = 2026
@@ -178,6 +180,30 @@ def _as_it_is(events: int, n: int) -> Moments:
 
 def main(scale: float) -> None:
     """All tables."""
+    show("at the planned size", size_rates(repeats=round(1000 * scale), seed=SEED))
+    for correlation in (0.9, 0.5):
+        found = adjusted_rates(repeats=round(1000 * scale), seed=SEED, correlation=correlation)
+        show(f"adjusted for a covariate with correlation {correlation:g}", found)
+    show("the whole rule, equal arms", endings(repeats=round(400 * scale), seed=SEED))
+    show("analyses after the size", repeated_rates(repeats=round(250 * scale), seed=SEED))
+    show("several treatments", several_rates(repeats=round(1000 * scale), seed=SEED))
+    for size, share in ((4500, 0.1), (9000, 0.1), (4000, 0.2)):
+        found = uneven_rates(repeats=round(2000 * scale), seed=SEED, size=size, share=share)
+        show(f"uneven arms, {share:.0%} to treatment", found)
+    show("outcomes that are missing", missing_rates(repeats=round(500 * scale), seed=SEED))
+    lost, rows = (0.0, 0.01, 0.02, 0.05, 0.1), (2000, 10_000, 50_000)
+    found = mismatch_rates(repeats=round(5000 * scale), seed=SEED, lost=lost, rows=rows)
+    show("mismatches", found)
+    found = mismatch_rates(repeats=round(1000 * scale), seed=SEED, lost=lost, stages=10)
+    show("mismatches over ten stages", found)
+    for share in (0.5, 0.1):
+        looks = look_rates(repeats=round(4000 * scale), seed=SEED, share=share)
+        show(f"looks, {share:.0%} to treatment", looks)
+    for size in (300, 1000):
+        found = size_rates(repeats=round(500 * scale), seed=SEED, size=size)
+        show(f"at {size:,} an arm", found)
+    better = endings(repeats=round(60 * scale), seed=SEED, size=4000, equal=False)
+    show("the whole rule, a better treatment", better)
     widths = pd.DataFrame({"alpha": [0.1, 0.05, 0.025, 0.01]})
     widths["price"] = widths["alpha"].map(price)
     show("price of the sequence: times the fixed width", widths)
@@ -186,20 +212,6 @@ def main(scale: float) -> None:
     show("a true gain of $100, left out at any look", held(scale))
     show("a true gain, first seen by the sequence", stopped(scale))
     show("false alarms of a default rate over 50 looks", rates(scale))
-    show("at the planned size", size_rates(repeats=round(1000 * scale), seed=SEED))
-    for size in (300, 1000):
-        found = size_rates(repeats=round(500 * scale), seed=SEED, size=size)
-        show(f"at {size:,} an arm", found)
-    show("several treatments", several_rates(repeats=round(500 * scale), seed=SEED))
-    for share in (0.5, 0.1):
-        looks = look_rates(repeats=round(4000 * scale), seed=SEED, share=share)
-        show(f"looks, {share:.0%} to treatment", looks)
-    show("the whole rule, equal arms", endings(repeats=round(400 * scale), seed=SEED))
-    better = endings(repeats=round(60 * scale), seed=SEED, size=4000, equal=False)
-    show("the whole rule, a better treatment", better)
-    lost, rows = (0.0, 0.01, 0.02, 0.05, 0.1), (2000, 10_000, 50_000)
-    found = mismatch_rates(repeats=round(5000 * scale), seed=SEED, lost=lost, rows=rows)
-    show("mismatches", found)
 
 
 if __name__ == "__main__":
