@@ -140,6 +140,8 @@ lifecycle       draft, running, paused, completed: what may change when, and is 
 lifecycle_events  the record of an experiment: plan, state, and what has changed it
 experiments     the registry of experiments: each step a transaction of the log
 routing         serves an experiment: each application by its arm; control if that fails
+application_checks  can these applications be answered, and analysed later?
+arm_answers     what an arm is told: by its version, by control where that fails
 joint_requests  single requests that arrive at once share a pass
 exposure_buffer  what was answered waits for the log, bounded, and is stored once
 ab_testing      analysis of an experiment: mismatch, effects, guardrails, verdict

@@ -1,8 +1,8 @@
 """Who is in which arm at a moment: the assignment, the record's stages and pauses, the holdout.
 
 The time of the decision picks the ramp that was in force, so an application that is decided again,
-or replayed from last year, is where it was. Nobody is enrolled in a draft, during a pause, after
-the end, or while held out.
+or replayed from last year, is where it was. Nobody is enrolled in a draft, before the plan's start,
+during a pause, from the plan's end on, or while held out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlops_helpers.experiment_plan import ExperimentPlan
-from mlops_helpers.lifecycle_events import in_force
+from mlops_helpers.lifecycle_events import in_force, instant
+from mlops_helpers.unit_ids import id_texts
 
 __all__ = ["HELD", "HOLDOUT", "NOBODY", "Enrolment"]
 
@@ -44,7 +45,12 @@ class Enrolment:
     def of(
         cls, plan: ExperimentPlan, record: Mapping[str, Any], at: pd.Timestamp | None = None
     ) -> Enrolment:
-        """By the events of a record (`lifecycle`), those until `at` if it is given."""
+        """By the events of a record (`lifecycle`), those until `at` if it is given.
+
+        Raises `ValueError` for an `at` that is no instant.
+        """
+        if at is not None:
+            instant(at)
         steps = [step for step in in_force(record) if at is None or step[0] <= at]
         when = pd.DatetimeIndex([moment for moment, _, _ in steps], tz="UTC").ceil("us")
         since = tuple(when.as_unit("us").asi8.tolist())
@@ -54,15 +60,17 @@ class Enrolment:
         """The number of each unit's arm at its time (aware), or HELD or NOBODY.
 
         Held-out units are so always, before the start and after the end too. Raises as
-        `Experiment.assign` does.
+        `Experiment.assign` does, at any time: an id that is none would be another unit later.
         """
         plan, found = self.plan, np.full(len(units), NOBODY)
+        ids, arms = id_texts(units), pd.Index(plan.arms)
         when = times.dt.tz_convert(None).to_numpy("datetime64[us]").astype("int64")
         stage = np.searchsorted(self.since, when, side="right") - 1
         enrolled = stage >= 0
+        if plan.start is not None:
+            enrolled &= (times >= plan.start).to_numpy()
         if plan.end is not None:
             enrolled &= (times < plan.end).to_numpy()
-        ids, arms = units.to_numpy(object), pd.Index(plan.arms)
         for number in np.unique(stage[enrolled]).tolist():
             if ramp := self.ramps[number]:
                 mine = enrolled & (stage == number)

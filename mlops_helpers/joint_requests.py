@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from mlops_helpers.application_checks import times_of
 from mlops_helpers.routing import Decided, ExperimentRouter
-from mlops_helpers.scoring import utc_times
 
 __all__ = ["JointRequests"]
 
@@ -39,9 +39,9 @@ class JointRequests:
     """Answers requests of many threads by one router, at most `most` of them in a pass."""
 
     def __init__(self, router: ExperimentRouter, *, most: int = 256) -> None:
-        """Raises `ValueError` if `most` is below 1."""
-        if most < 1:
-            raise ValueError(f"most is {most}, must be 1 or more requests in a pass.")
+        """Raises `ValueError` if `most` is no whole number above 0."""
+        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+            raise ValueError(f"most is {most!r}, must be 1 or more requests in a pass.")
         self._router, self._most = router, most
         self._waiting: list[_Request] = []
         self._queue, self._busy = threading.Lock(), False
@@ -54,10 +54,7 @@ class JointRequests:
         A pass that one request breaks is taken apart: the others are answered. `faults` are those
         of the whole pass.
         """
-        if scored_at is None and "applied_at" not in applications:
-            raise ValueError("applications lack the column 'applied_at'; give scored_at instead")
-        when = applications["applied_at"] if scored_at is None else scored_at
-        mine = _Request(applications, utc_times(when, len(applications)))
+        mine = _Request(applications, times_of(applications, scored_at))
         with self._queue:
             self._waiting.append(mine)
             alone, self._busy = not self._busy, True

@@ -111,6 +111,8 @@ def _probabilities(model: Classifier, frame: pd.DataFrame) -> np.ndarray:
         return np.empty(0)
     with one_thread():
         given = model.predict_proba(frame[list(FEATURES)])
+    if np.iscomplexobj(given):
+        raise ValueError("the model gave complex numbers for probabilities: check the stored model")
     both = np.asarray(given, dtype=np.float64)
     if both.shape != (len(frame), 2):
         raise ValueError(

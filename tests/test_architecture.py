@@ -25,6 +25,8 @@ CORE = (
     "rule_scores",
     "ab_testing",
     "alerts",
+    "application_checks",
+    "arm_answers",
     "business",
     "cause_feeds",
     "cause_likeness",
