@@ -47,7 +47,10 @@ def refuse_unusable(found: dict[str, int]) -> None:
 def checked_rows(
     exposures: pd.DataFrame, plan: ExperimentPlan, as_of: pd.Timestamp
 ) -> pd.DataFrame:
-    """The exposures scored until `as_of`; everything wrong with them in one message."""
+    """The exposures scored until `as_of`; everything wrong with them in one message.
+
+    What was scored later is not looked at: it is not there yet.
+    """
     checked_instant(as_of)
     covariate = [plan.covariate] if plan.covariate is not None else []
     if missing := [name for name in (*NEEDED, *covariate) if name not in exposures.columns]:
@@ -58,9 +61,9 @@ def checked_rows(
     for name in exposures.columns.intersection(["scored_at", "outcome_at"]):
         if not isinstance(exposures[name].dtype, pd.DatetimeTZDtype):
             raise ValueError(f"{name} has no time zone. Localise it, e.g. .dt.tz_localize('UTC').")
-    known = exposures[exposures["variant"].isin(plan.experiment.arms)]
-    refuse_unusable(_wrong(known, covariate))
-    return exposures[exposures["scored_at"] <= as_of]
+    rows = exposures[~(exposures["scored_at"] > as_of)]  # later ones are not there yet, faults too
+    refuse_unusable(_wrong(rows[rows["variant"].isin(plan.experiment.arms)], covariate))
+    return rows[rows["scored_at"].notna()]
 
 
 def _wrong(rows: pd.DataFrame, covariate: list[str]) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """The sums of an experiment's exposures, computed by the database where the rows lie.
 
 The same figures as `exposure_sums.from_rows` makes of rows in memory: cells of counts and sums,
-and what DeLong's variance of each arm's AUC needs. Some dozen rows leave the database, however
-many exposures there are; it sorts them on disk. Reached through
+and what DeLong's variance of each arm's AUC needs. Some dozen rows a month leave the database,
+however many exposures there are; it sorts them on disk. Reached through
 `predictions.PredictionLog.exposure_sums`.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import sqlalchemy as sa
 
-from mlops_helpers import log_ranks, tables
+from mlops_helpers import log_months, log_ranks, tables
 from mlops_helpers.contracts import NUMERIC
 from mlops_helpers.exposure_sums import (
     AUC_COLUMNS,
@@ -23,7 +23,9 @@ from mlops_helpers.exposure_sums import (
     STRANGE,
     ExposureSums,
     checked_instant,
+    complete_until,
     from_codes,
+    full_stages,
     refuse_unusable,
 )
 from mlops_helpers.log_ranks import SUMS, sums
@@ -40,6 +42,7 @@ __all__ = ["read"]
 _UNKNOWN = 2  # in the code of a cell: an outcome that is not known
 _CROSSED = -1  # in its place: a unit that met several arms
 _CELL, _AUC = 0, 1  # what a row of the answer is about
+_CELLS_OF_A_MONTH = 2 * 3 * 2  # decision, default, fallback: the last keys of a cell
 
 
 def read(
@@ -63,8 +66,9 @@ def read(
         )
     _known(connection, plan)
     kept = tuple(stages) if stages is not None else ()
-    in_arms, strange = _count(connection, plan, as_of)
-    answer = connection.execute(_question(connection, plan, as_of, kept)).mappings().all()
+    in_arms, strange, months = _count(connection, plan, as_of)
+    asked = _question(connection, plan, as_of, kept, months)
+    answer = connection.execute(asked).mappings().all()
     found = pd.DataFrame([row for row in answer if row["part"] == _CELL], columns=_COLUMNS)
     ranked = {row["code"]: row for row in answer if row["part"] == _AUC}
     cells, crossed = found[found["code"] >= 0], int(found.loc[found["code"] < 0, "n"].sum())
@@ -74,7 +78,11 @@ def read(
         seen = first, last
     return ExposureSums(
         cells=from_codes(
-            cells["code"], [cells[name] for name in SUMS], plan.arms, stages=max(len(kept), 1)
+            cells["code"],
+            [cells[name] for name in SUMS],
+            plan.arms,
+            stages=len(full_stages(kept)),
+            months=months,
         ),
         aucs=pd.DataFrame(
             [(arm, *log_ranks.auc(ranked.get(k))) for k, arm in enumerate(plan.arms)],
@@ -112,22 +120,34 @@ def _exposed(plan: ExperimentPlan, as_of: pd.Timestamp) -> list[sa.ColumnElement
     return [predictions.c.experiment == plan.name, predictions.c.scored_at <= epoch(as_of)]
 
 
-def _count(connection: sa.Connection, plan: ExperimentPlan, as_of: pd.Timestamp) -> tuple[int, int]:
-    """Rows in an arm and rows in none; `ValueError` if one in an arm lacks a number it needs."""
-    in_arm = predictions.c.variant.in_(plan.arms)
+def _count(
+    connection: sa.Connection, plan: ExperimentPlan, as_of: pd.Timestamp
+) -> tuple[int, int, pd.DatetimeIndex]:
+    """Rows in an arm and rows in none, and the months of both.
+
+    Raises `ValueError` if one in an arm lacks a number it needs.
+    """
+    in_arm, scored_at = predictions.c.variant.in_(plan.arms), predictions.c.scored_at
     names = ["loan_amount", *([plan.covariate] if plan.covariate is not None else [])]
     lacks = [tables.number(sa.and_(in_arm, predictions.c[name].is_(None))) for name in names]
-    query = sa.select(sa.func.count(), tables.number(in_arm), *lacks).where(*_exposed(plan, as_of))
-    total, known, *lacking = map(int, connection.execute(query).one())
+    times = sa.func.min(scored_at), sa.func.max(scored_at)
+    query = sa.select(*times, sa.func.count(), tables.number(in_arm), *lacks)
+    first, last, *counts = connection.execute(query.where(*_exposed(plan, as_of))).one()
+    total, known, *lacking = map(int, counts)
     refuse_unusable({f"have no finite {n}": k for n, k in zip(names, lacking, strict=True)})
-    return known, total - known
+    ends = utc_series(pd.Series([first, last])) if total else [as_of, as_of]
+    return known, total - known, log_months.months_between(*ends)
 
 
 def _question(
-    connection: sa.Connection, plan: ExperimentPlan, as_of: pd.Timestamp, stages: tuple[Stage, ...]
+    connection: sa.Connection,
+    plan: ExperimentPlan,
+    as_of: pd.Timestamp,
+    stages: tuple[Stage, ...],
+    months: pd.DatetimeIndex,
 ) -> sa.CompoundSelect[Any]:
     """The sums of each cell and the ranks of each arm, over one table of the units."""
-    rows = _exposures(plan, as_of, stages).subquery("rows_of_arms")
+    rows = _exposures(plan, as_of, stages, months).subquery("rows_of_arms")
     window: dict[str, Any] = {
         "partition_by": tables.by_code_point(connection, rows.c.application_id),
         "order_by": [rows.c.scored_at, tables.by_code_point(connection, rows.c.prediction_id)],
@@ -140,7 +160,9 @@ def _question(
     }
     named = [value.over(**window).label(name) for name, value in over.items()]
     exposed = sa.select(rows, *named).subquery("exposed")
-    an_arms = _cells_of_an_arm(stages)
+    full = full_stages(stages)
+    a_stages = len(months) * _CELLS_OF_A_MONTH
+    an_arms = len(full) * a_stages
     crossed = exposed.c.lowest // an_arms != exposed.c.highest // an_arms
     units = (
         sa.select(
@@ -150,25 +172,36 @@ def _question(
         .where(sa.or_(crossed, exposed.c.prediction_id == exposed.c.first_id))
         .cte("units")
     )
-    complete, outcome = units.c.cell // 12 % 2, units.c.cell // 2 % 3
-    full = [k for k, each in enumerate(stages) if each.full] if stages else [0]
-    stage = units.c.cell // 24 % max(len(stages), 1)
-    known = sa.and_(units.c.cell >= 0, complete == 1, outcome < _UNKNOWN, stage.in_(full))
+    cells = _cell_sums(units).cte("cells")
+
+    def in_full_split(code: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        stage = code // a_stages % len(full)
+        return sa.and_(code >= 0, stage.in_(full.nonzero()[0].tolist()))
+
+    def month(code: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        return code // _CELLS_OF_A_MONTH % len(months)
+
+    complete = int(months.searchsorted(complete_until(plan, as_of)))
+    counted = sa.select(
+        (cells.c.code // an_arms).label("arm"), month(cells.c.code).label("month"), cells.c.n
+    ).where(in_full_split(cells.c.code), month(cells.c.code) < complete)
+    needed = {k: plan.needed()[arm] for k, arm in enumerate(plan.arms)}
+    compared = log_months.compared(counted, needed, complete)
+    outcome = units.c.cell // 2 % 3
     ranks = log_ranks.rank_sums(
         sa.select(
             (units.c.cell // an_arms).label("arm"), outcome.label("outcome"), units.c.probability
-        ).where(known),
+        ).where(in_full_split(units.c.cell), month(units.c.cell) < compared, outcome < _UNKNOWN),
         part=_AUC,
     )
-    return sa.union_all(_cell_sums(units), ranks)
-
-
-def _cells_of_an_arm(stages: tuple[Stage, ...]) -> int:
-    return 24 * max(len(stages), 1)
+    return sa.union_all(sa.select(cells), ranks)
 
 
 def _exposures(
-    plan: ExperimentPlan, as_of: pd.Timestamp, stages: tuple[Stage, ...]
+    plan: ExperimentPlan,
+    as_of: pd.Timestamp,
+    stages: tuple[Stage, ...],
+    months: pd.DatetimeIndex,
 ) -> sa.Select[Any]:
     """Each exposure in an arm with the code of its cell (`exposure_sums.from_codes`).
 
@@ -176,10 +209,8 @@ def _exposures(
     """
     rows = predictions.c
     arm = sa.case({name: k for k, name in enumerate(plan.arms)}, value=rows.variant)
-    began = [(rows.scored_at >= tables.microsecond(s.since), k) for k, s in enumerate(stages) if k]
-    stage = sa.case(*reversed(began), else_=0) if began else sa.literal_column("0")
-    limit = (as_of - plan.label_delay).tz_convert("UTC")
-    complete = rows.scored_at < epoch(limit.normalize().replace(day=1))
+    stage = log_months.place(rows.scored_at, [tables.microsecond(s.since) for s in stages[1:]])
+    month = log_months.place(rows.scored_at, [epoch(each) for each in months[1:]])
     approved = rows.decision == "approve"
     planned = sa.case({name: plan.versions[name] for name in plan.arms}, value=rows.variant)
     # looked up for approved loans only: SQLite would look for each row of a join
@@ -191,8 +222,8 @@ def _exposures(
     )
     code: sa.ColumnElement[int] = arm
     for size, key in (
-        (max(len(stages), 1), stage),
-        (2, tables.bit(complete)),
+        (len(full_stages(stages)), stage),
+        (len(months), month),
         (2, tables.bit(~approved)),
         (3, sa.case((approved, sa.func.coalesce(known, _UNKNOWN)), else_=_UNKNOWN)),
         (2, tables.bit(rows.model_version != planned)),

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from mlops_helpers.assignment import Experiment
 from mlops_helpers.experiment_plan import ExperimentPlan
 from mlops_helpers.experiments import Experiments
-from mlops_helpers.exposure_sums import CROSSED, REPEATED, STRANGE, ExposureSums, from_rows
+from mlops_helpers.exposure_sums import (
+    CROSSED,
+    REPEATED,
+    STRANGE,
+    ExposureSums,
+    compared_until,
+    complete_until,
+    from_rows,
+)
 from mlops_helpers.lifecycle import Stage
 from mlops_helpers.predictions import PredictionLog
 from mlops_helpers.tables import SHADOW
@@ -21,14 +29,13 @@ from tests.logged import FEBRUARY, JANUARY, two_months
 
 DAY = pd.Timedelta(days=1)
 TINY = pd.Timedelta(microseconds=1)
-MARCH = FEBRUARY + 29 * DAY
-MANY = {"seed": 1, "n": 900, "units": 5_000, "stray": 0.05, "arms": 3, "delay": 29}
+MARCH, APRIL = FEBRUARY + 29 * DAY, FEBRUARY + 60 * DAY
 ARMS = ("control", "treatment", "careful")
 VERSIONS = {"control": 1, "treatment": 2, "careful": 3}
 # of everything around which a rule changes: months, stages, the look itself
 TIMES = [
     *(edge + step for edge in (JANUARY, FEBRUARY, MARCH) for step in (-TINY, 0 * TINY, TINY)),
-    *(JANUARY + 10 * DAY, FEBRUARY + 10 * DAY, MARCH + 10 * DAY),
+    *(edge + 10 * DAY for edge in (JANUARY, FEBRUARY, MARCH, MARCH + 120 * DAY)),
 ]
 STAGES = (
     Stage(JANUARY, (0.8, 0.1, 0.1), False),
@@ -39,12 +46,14 @@ LOOKS = [
     *(MARCH + 300 * DAY, (MARCH + 40 * DAY).tz_convert("Asia/Tokyo"), MARCH + 29 * DAY),
     *(MARCH, MARCH - TINY, FEBRUARY),
 ]
+MANY = {"seed": 1, "n": 900, "units": 5_000, "stray": 0.05, "arms": 3, "delay": 29, "zone": "UTC"}
+EARLY, LATE = ((look, 40, STAGES) for look in (LOOKS[2], LOOKS[0]))
 names = itertools.count()
 EXAMPLES = settings(
     derandomize=True,
     deadline=None,
     database=None,
-    max_examples=50,
+    max_examples=16,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -62,12 +71,12 @@ def template():
     return two_months().head(1)
 
 
-def plan_of(name: str, arms: int = 2, **more: object) -> ExperimentPlan:
-    """An experiment of two or three arms."""
+def plan_of(name: str, arms: int = 2, size: int = 100, **more: object) -> ExperimentPlan:
+    """An experiment of two or three arms, control half as large again as each of the others."""
     chosen = ARMS[:arms]
-    experiment = Experiment(name, chosen, tuple(np.full(arms, 1 / arms)))
+    experiment = Experiment(name, chosen, {2: (0.6, 0.4), 3: (0.4, 0.3, 0.3)}[arms])
     versions = {arm: VERSIONS[arm] for arm in chosen}
-    return ExperimentPlan(experiment, versions, "It earns more.", 100, 25.0, **more)
+    return ExperimentPlan(experiment, versions, "It earns more.", size, 25.0, **more)
 
 
 def exposures(template: pd.DataFrame, name: str, columns: dict[str, object]) -> pd.DataFrame:
@@ -121,8 +130,8 @@ def assert_same(found: ExposureSums, wanted: ExposureSums) -> None:
 
 
 @EXAMPLES
-@example(scores=4, covariate=None, stages=None, as_of=LOOKS[0], **MANY)
-@example(scores=1_000_000, covariate="annual_income", stages=STAGES, as_of=LOOKS[0], **MANY)
+@example(scores=4, covariate=None, questions=[(LOOKS[0], 100, None)], **MANY)
+@example(scores=1_000_000, covariate="annual_income", questions=[EARLY, LATE], **MANY)
 @given(
     seed=st.integers(0, 10_000),
     n=st.sampled_from([400, 30, 3]),
@@ -131,16 +140,26 @@ def assert_same(found: ExposureSums, wanted: ExposureSums) -> None:
     stray=st.sampled_from([0.0, 0.05, 0.6]),
     arms=st.sampled_from([2, 3]),
     covariate=st.sampled_from([None, "annual_income"]),
-    stages=st.sampled_from([None, (), STAGES[1:2], STAGES[:2], STAGES]),
-    as_of=st.sampled_from(LOOKS),
     delay=st.sampled_from([0, 29]),
+    zone=st.sampled_from(["Pacific/Auckland", "America/Los_Angeles"]),
+    questions=st.lists(
+        st.tuples(
+            st.sampled_from(LOOKS),
+            st.sampled_from([10, 2, 40, 100_000]),
+            st.sampled_from([None, (), STAGES[1:2], STAGES[:2], STAGES]),
+        ),
+        min_size=3,
+        max_size=3,
+    ),
 )
 def test_the_database_sums_what_the_rows_say(
-    log, template, seed, n, units, scores, stray, arms, covariate, stages, as_of, delay
+    log, template, seed, n, units, scores, stray, arms, covariate, delay, zone, questions
 ):
-    """Ties, repeats, crossings, strange arms, late and missing outcomes, fallbacks, ramps."""
+    """Ties, repeats, crossings, strange arms, late and missing outcomes, fallbacks, ramps, sizes.
+
+    Each look at the same log, whichever clock the rows were written by, those after it there too.
+    """
     name = f"experiment {next(names)}"
-    plan = plan_of(name, arms, covariate=covariate, label_delay=delay * DAY)
     rows = exposures(template, name, drawn(seed, n, units=units, scores=scores, stray=stray))
     others = exposures(template, f"not {name}", drawn(seed, 2, units=1, scores=1, stray=0.5))
     shadow = others.assign(
@@ -148,8 +167,27 @@ def test_the_database_sums_what_the_rows_say(
     )
     log.append(pd.concat([rows, others, shadow]).sample(frac=1.0, random_state=seed))
     log.record_outcomes(labels(pd.concat([rows, others]), seed))
-    wanted = from_rows(log.window(experiment=plan.name), plan, as_of=as_of, stages=stages)
-    assert_same(log.exposure_sums(plan, as_of=as_of, stages=stages), wanted)
+    stored = log.window(experiment=name)
+    stored["scored_at"] = stored["scored_at"].dt.tz_convert(zone)
+    for as_of, size, stages in questions:
+        plan = plan_of(name, arms, size, covariate=covariate, label_delay=delay * DAY)
+        wanted = from_rows(stored, plan, as_of=as_of, stages=stages)
+        assert_same(log.exposure_sums(plan, as_of=as_of, stages=stages), wanted)
+
+
+def test_areas_are_of_the_months_until_the_size(log, template):
+    """The size is reached in one month or another, or not; what the rows say each time."""
+    log.append(exposures(template, "sizes", drawn(1, 900, units=5_000, scores=4, stray=0.05)))
+    stored = log.window(experiment="sizes")
+    log.record_outcomes(labels(stored, 1))
+    stored = log.window(experiment="sizes")
+    cuts = set()
+    for size, stages in itertools.product((20, 60, 140, 240, 5_000), (None, STAGES)):
+        plan = plan_of("sizes", 3, size)
+        found = log.exposure_sums(plan, as_of=LOOKS[0], stages=stages)
+        assert_same(found, from_rows(stored, plan, as_of=LOOKS[0], stages=stages))
+        cuts.add(compared_until(found.cells, plan, LOOKS[0], found.stages))
+    assert cuts == {JANUARY, FEBRUARY, MARCH, APRIL, complete_until(plan, LOOKS[0])}
 
 
 def by_hand(template, name, *rows: tuple[str, object, pd.Timestamp]) -> pd.DataFrame:
@@ -194,11 +232,9 @@ def test_an_outcome_counts_from_the_moment_it_is_known(log, template):
     )
     log.record_outcomes(told)
     found = log.exposure_sums(plan_of("waits"), as_of=FEBRUARY).cells
-    assert found["complete"].tolist() == [True] * 3
+    assert found["month"].tolist() == [JANUARY] * 3
     cells = found.set_index(["default", "fallback"])["n"]
     assert (cells[1.0, False], cells[np.nan, False], cells[np.nan, True]) == (2, 1, 1)
-    before = log.exposure_sums(plan_of("waits"), as_of=FEBRUARY - TINY).cells
-    assert not before["complete"].any()
 
 
 def test_an_arm_without_units_and_an_experiment_without_rows(log, template):
@@ -229,7 +265,7 @@ def test_an_experiment_that_does_not_exist_is_refused(log, template):
 
 
 def test_rows_that_lack_a_number_are_refused_in_the_words_of_rows(log, template):
-    """Loan amount and covariate of every exposure in an arm; strange arms may lack them."""
+    """Loan amount and covariate of every exposure in an arm until the look, no later ones."""
     rows = by_hand(
         template, "gaps", *((f"A{i}", arm, JANUARY) for i, arm in enumerate([*ARMS, "control"]))
     )
@@ -243,6 +279,9 @@ def test_rows_that_lack_a_number_are_refused_in_the_words_of_rows(log, template)
     ):
         with pytest.raises(ValueError, match=said):
             work()
+    before = JANUARY - TINY
+    wanted = from_rows(log.window(experiment="gaps"), plan, as_of=before)
+    assert_same(log.exposure_sums(plan, as_of=before), wanted)
 
 
 @pytest.mark.parametrize(
