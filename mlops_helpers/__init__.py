@@ -138,6 +138,7 @@ experiment_plan  what an experiment has fixed before its first unit
 plan_rules      metrics, guardrails, stop rules; everything that is wrong with a plan
 lifecycle       draft, running, paused, completed: what may change when, and is recorded
 lifecycle_events  the record of an experiment: plan, state, and what has changed it
+lifecycle_rules  what stands against a step of its life: fields, end, models
 experiments     the registry of experiments: each step a transaction of the log
 routing         serves an experiment: each application by its arm; control if that fails
 application_checks  can these applications be answered, and analysed later?

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,16 @@ import pandas as pd
 from mlops_helpers.assignment import Experiment, Holdout
 from mlops_helpers.plan_rules import METRICS, STOPS, Guardrail, Metric, Stop, faults
 
-__all__ = ["METRICS", "STOPS", "ExperimentPlan", "Guardrail", "Metric", "Stop", "plain"]
+__all__ = [
+    "METRICS",
+    "RECORD_KEYS",
+    "STOPS",
+    "ExperimentPlan",
+    "Guardrail",
+    "Metric",
+    "Stop",
+    "plain",
+]
 
 _NO_DELAY = pd.Timedelta(0)
 
@@ -98,7 +108,7 @@ class ExperimentPlan:
         The fields of `Experiment.to_dict`, then the plan's own; the primary metric is called
         `primary_metric`. Times and durations are ISO 8601 texts, times in UTC.
         """
-        own = {_KEYS.get(f.name, f.name): getattr(self, f.name) for f in fields(self)[1:]}
+        own = {RECORD_KEYS.get(f.name, f.name): getattr(self, f.name) for f in fields(self)[1:]}
         return {key: plain(value) for key, value in (self.experiment.to_dict() | own).items()}
 
     @classmethod
@@ -115,7 +125,8 @@ class ExperimentPlan:
         given = {f: record[k] for f, k in _OWN.items() if k in record}
         parts = {f.name: record[f.name] for f in fields(Experiment) if f.name in record}
         for name in ("arms", "split"):
-            parts[name] = tuple(parts[name])
+            if isinstance(parts[name], list):
+                parts[name] = tuple(parts[name])
         if isinstance(given["guardrails"], list | tuple):
             given["guardrails"] = tuple(_made(Guardrail, one) for one in given["guardrails"])
         for name, kind in _TIMES.items():
@@ -124,8 +135,9 @@ class ExperimentPlan:
         return cls(Experiment(**parts), **given)
 
 
-_KEYS = {"primary": "primary_metric"}  # fields whose key in a record is another
-_OWN = {f.name: _KEYS.get(f.name, f.name) for f in fields(ExperimentPlan)[1:]}
+RECORD_KEYS = {"primary": "primary_metric"}
+"""Fields of a plan whose key in a record is another."""
+_OWN = {f.name: RECORD_KEYS.get(f.name, f.name) for f in fields(ExperimentPlan)[1:]}
 _TIMES: dict[str, type] = {
     "start": pd.Timestamp,
     "end": pd.Timestamp,
@@ -138,7 +150,12 @@ _NEEDED = (
 
 
 def _read(kind: type, value: object) -> Any:  # noqa: ANN401 - of the kind, or as it is
-    """A time or duration out of its text; what is none is left for the rules to refuse."""
+    """A time or duration out of its text; what is none is left for the rules to refuse.
+
+    A bare number is none: pandas would take 90 for nanoseconds.
+    """
+    if not isinstance(value, str | datetime | timedelta):
+        return value
     try:
         return kind(value)
     except (TypeError, ValueError):
@@ -147,9 +164,11 @@ def _read(kind: type, value: object) -> Any:  # noqa: ANN401 - of the kind, or a
 
 def _made(kind: type, value: object) -> Any:  # noqa: ANN401 - of the kind, or as it is
     """The object that a record tells of; what tells of none is left for the rules to refuse."""
+    if not isinstance(value, Mapping):
+        return value
     names = {field.name for field in fields(kind)}
-    whole = isinstance(value, Mapping) and set(value) == names
-    return kind(**value) if whole else value  # type: ignore[arg-type]
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    return kind(**value) if needed <= set(value) <= names else value
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - any value of JSON
@@ -162,8 +181,8 @@ def plain(value: object) -> Any:  # noqa: ANN401 - any value of JSON
         return (value.tz_convert("UTC") if value.tz else value).isoformat()
     if isinstance(value, pd.Timedelta):
         return value.isoformat()
-    if isinstance(value, np.generic):
-        return value.item()
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
     if isinstance(value, Guardrail | Holdout):
         return plain(asdict(value))
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ __all__ = [
     "StepRefused",
     "as_drafted",
     "as_known",
+    "as_of",
     "damage",
     "entry",
     "in_force",
@@ -30,7 +31,12 @@ Record = Mapping[str, Any]
 STATES = ("draft", "running", "paused", "completed")
 NOT_THE_PLAN = ("status", "events", "imported", "analysed", "conclusion", "verdict")
 """Keys of a record that are no fields of its plan."""
-_RUNNING = {"started": True, "resumed": True, "paused": False, "completed": False}
+_STATUS = {
+    "started": "running",
+    "resumed": "running",
+    "paused": "paused",
+    "completed": "completed",
+}
 _EVER = pd.Timestamp.min.ceil("D").tz_localize("UTC")  # before any prediction
 
 
@@ -92,11 +98,11 @@ def damage(record: object) -> str:
 def _is_event(one: object) -> bool:
     if not isinstance(one, Mapping) or not {"at", "event", "reason", "changes"} <= one.keys():
         return False
-    changes = one["changes"]
+    changes, back = one["changes"], one.get("taken_back", [])
     pairs = isinstance(changes, Mapping) and all(
         isinstance(pair, list | tuple) and len(pair) == 2 for pair in changes.values()
     )
-    return pairs and isinstance(one["at"], str)
+    return pairs and isinstance(one["at"], str) and all(map(_is_event, back))
 
 
 def entry(event: str, at: str, reason: str, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,20 +113,46 @@ def entry(event: str, at: str, reason: str, changes: Mapping[str, Any]) -> dict[
 def repeated(
     record: Record, happened: str, at: pd.Timestamp, reason: str | None, new: Mapping[str, Any]
 ) -> bool:
-    """Has the same happened already, at the same time?"""
+    """Has the same happened already, at the same time? Also if it was taken back since."""
     same = (happened, instant(at), reason or "", new)
     return any(
         (e["event"], e["at"], e["reason"], {k: p[1] for k, p in e["changes"].items()}) == same
-        for e in record["events"]
+        for e in _all(record["events"])
     )
+
+
+def _all(events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for one in events:
+        yield from _all(one.get("taken_back", ()))
+        yield one
+
+
+def as_of(record: Record, at: pd.Timestamp) -> tuple[Record, list[dict[str, Any]]]:
+    """The record as it is at a moment, and the events that are still to come then."""
+    record, when = as_known(record), pd.Timestamp(instant(at))
+    happened = [one for one in record["events"] if pd.Timestamp(one["at"]) <= when]
+    to_come = record["events"][len(happened) :]
+    if not to_come:
+        return record, []
+    status = "draft"
+    for one in happened:
+        if status != "draft" or one["event"] == "started":
+            status = _STATUS.get(one["event"], status)
+    return {**record, **_before(to_come), "status": status, "events": happened}, to_come
+
+
+def _before(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the fields that events have changed were before them."""
+    old: dict[str, Any] = {}
+    for one in reversed(events):
+        old |= {key: pair[0] for key, pair in one["changes"].items()}
+    return old
 
 
 def as_drafted(record: Record) -> dict[str, Any]:
     """The plan with all its changes taken back."""
     first = {key: value for key, value in record.items() if key not in NOT_THE_PLAN}
-    for one in reversed(record["events"]):
-        first |= {key: pair[0] for key, pair in one["changes"].items() if key in first}
-    return first
+    return first | {key: old for key, old in _before(record["events"]).items() if key in first}
 
 
 def in_force(record: Record) -> Iterator[tuple[pd.Timestamp, float, bool]]:
@@ -128,7 +160,8 @@ def in_force(record: Record) -> Iterator[tuple[pd.Timestamp, float, bool]]:
     record, running = as_known(record), False
     ramp = as_drafted(record).get("ramp", 1.0)
     for happened in record["events"]:
-        running = _RUNNING.get(happened["event"], running)
+        if happened["event"] in _STATUS:
+            running = _STATUS[happened["event"]] == "running"
         ramp = happened["changes"].get("ramp", (None, ramp))[1]
         yield pd.Timestamp(happened["at"]), ramp, running
 
@@ -157,6 +190,6 @@ def stages(record: Record) -> tuple[Stage, ...]:
 
 def instant(at: pd.Timestamp) -> str:
     """A time as a record has it."""
-    if not isinstance(at, pd.Timestamp) or pd.isna(at) or at.tz is None:
+    if not isinstance(at, pd.Timestamp) or at.tz is None:  # as NaT is
         raise StepRefused(f"at is {at!r}; must be an instant: pd.Timestamp('2024-01-01', tz='UTC')")
     return plain(at)

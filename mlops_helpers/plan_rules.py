@@ -19,6 +19,8 @@ __all__ = ["METRICS", "STOPS", "UNITS", "Guardrail", "Metric", "Stop", "faults"]
 
 Stop = Literal["fixed size", "always valid"]
 STOPS: tuple[Stop, ...] = ("fixed size", "always valid")
+_VERSIONS = 2**31 - 1  # what a row of the log can hold
+_SIZES = 10**12  # more than anybody will ever have
 UNITS = ("application_id",)  # what the log knows to tell units apart by
 _NOT_BEFORE = frozenset(  # columns of a prediction that the arm itself has made
     ("probability", "decision", "model_version", "latency_ms", "variant", "default")
@@ -71,8 +73,11 @@ def _check_arms(plan: ExperimentPlan) -> list[str]:
         wrong.append(f"no model for {_told(lacks)}: versions needs a version of each arm")
     if strange := [arm for arm in plan.versions if arm not in arms]:
         wrong.append(f"versions names {_told(strange)}, the arms are {_told(arms)}")
-    bad = {a: v for a, v in plan.versions.items() if a in arms and not _whole(v, least=1)}
-    return wrong + [f"versions[{arm!r}] is {v!r}, must be a whole number" for arm, v in bad.items()]
+    bad = {a: v for a, v in plan.versions.items() if a in arms and not _whole(v, 1, _VERSIONS)}
+    return wrong + [
+        f"versions[{arm!r}] is {v!r:.60}, must be a whole number from 1 to {_VERSIONS:,}"
+        for arm, v in bad.items()
+    ]
 
 
 def _check_question(plan: ExperimentPlan) -> list[str]:
@@ -90,15 +95,18 @@ def _check_question(plan: ExperimentPlan) -> list[str]:
     elif covariate in _NOT_BEFORE:
         wrong.append(
             f"covariate is {covariate!r}, which the arm itself decides: adjusting for it would "
-            "take the effect away, so name a column known before, such as credit_score"
+            "take the effect away, so name a column known before, such as annual_income"
         )
     return wrong
 
 
 def _check_size(plan: ExperimentPlan) -> list[str]:
     wrong = []
-    if not _whole(plan.size, least=2):
-        wrong.append(f"size is {plan.size!r}, must be a whole number of 2 or more applications")
+    if not _whole(plan.size, 2, _SIZES):
+        wrong.append(
+            f"size is {plan.size!r:.60}, must be a whole number of 2 or more applications (at most "
+            f"{_SIZES:,})"
+        )
     if not _number(plan.smallest_effect) or plan.smallest_effect <= 0:
         wrong.append(f"smallest_effect is {plan.smallest_effect!r}, must be a number above 0")
     if not _number(plan.alpha) or not 0 < plan.alpha < 0.5:
@@ -118,12 +126,13 @@ def _check_guardrails(plan: ExperimentPlan) -> list[str]:
         if not isinstance(rail, Guardrail):
             wrong.append(f"guardrail {rail!r} must be a Guardrail(metric, tolerance)")
             continue
-        if rail.metric not in METRICS:
+        if not isinstance(rail.metric, str) or rail.metric not in METRICS:
             wrong.append(f"guardrail {rail.metric!r} must be one of {_told(METRICS)}")
-        elif rail.metric in seen:
+            continue
+        if rail.metric in seen:
             wrong.append(f"guardrail {rail.metric!r} has a role already, name each metric once")
         seen.append(rail.metric)
-        most = 1.0 if rail.metric in METRICS and METRICS[rail.metric].unit != "$" else math.inf
+        most = 1.0 if METRICS[rail.metric].unit != "$" else math.inf
         if not _number(rail.tolerance) or not 0 < rail.tolerance < most:
             wrong.append(
                 f"tolerance of guardrail {rail.metric!r} is {rail.tolerance!r}, must be above 0"
@@ -165,8 +174,9 @@ _CHECKS = (
 )
 
 
-def _whole(value: object, *, least: int) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+def _whole(value: object, least: int, most: int) -> bool:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and least <= value <= most  # type: ignore[operator]
 
 
 def _number(value: object) -> bool:

@@ -48,6 +48,7 @@ CORE = (
     "importance",
     "judge_scores",
     "lifecycle",
+    "lifecycle_rules",
     "looking_back",
     "paired_bootstrap",
     "performance",

@@ -5,13 +5,14 @@ import itertools
 import json
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlops_helpers import lifecycle
-from mlops_helpers.assignment import Experiment
+from mlops_helpers.assignment import Experiment, Holdout
 from mlops_helpers.experiment_plan import ExperimentPlan
 from mlops_helpers.lifecycle import StepRefused
 from mlops_helpers.lifecycle_events import NOT_THE_PLAN
@@ -90,8 +91,9 @@ def test_whatever_is_tried_in_whatever_order(tried):
     """Never two plans; completed stays completed; events and stages in order of time.
 
     A refused step leaves nothing behind; one that was taken changes nothing when it comes again.
+    What was to come when it is paused or completed has never been, but for the event's memory.
     """
-    record, taken = DRAFT, set()
+    record, taken, lived = DRAFT, set(), [DRAFT]
     for name, number, share in tried:
         same = (name, number, share if name in ("ramp", "size", "end", "both") else None)
         before, kept = record, copy.deepcopy(record)
@@ -105,8 +107,24 @@ def test_whatever_is_tried_in_whatever_order(tried):
             assert same in taken
             continue
         taken.add(same)
+        if back := record["events"][-1].get("taken_back"):
+            assert name in ("pause", "complete")
+            assert record["events"][:-1] + back == before["events"]
+            assert all(when > day(number) for when in times({"events": back}))
+            del lived[-len(back) :]
+            before = lived[-1]
+            assert plan_of(record) == plan_of(before)
+            ended = {"pause": "paused", "complete": "completed"}[name]
+            assert record["status"] == (
+                "draft" if (name, before["status"]) == ("pause", "draft") else ended
+            )
+            legal = {before["status"]: record["status"]}
+        else:
+            legal = LEGAL[name]
+        lived.append(record)
         only_ramp = name == "both" and before["split"] == [0.4, 0.4, 0.2]  # since the draft
-        assert LEGAL["end" if only_ramp else name][before["status"]] == record["status"]
+        legal = LEGAL["end"] if only_ramp else legal
+        assert legal[before["status"]] == record["status"]
         assert len(record["events"]) == len(before["events"]) + 1
         assert times(record) == sorted(times(record))
         assert json.loads(json.dumps(record)) == record
@@ -129,6 +147,9 @@ def check_stages(record):
         return
     since = [stage.since for stage in found]
     starts = [event["at"] for event in record["events"] if event["event"] == "started"]
+    if not starts:  # it was to come, and taken back
+        assert found == ()
+        return
     assert since[0] == pd.Timestamp(starts[0])
     assert since == sorted(since)
     for one, two in itertools.pairwise(found):
@@ -169,6 +190,90 @@ def test_stages_of_a_ramp():
     for stage, shares in zip(found, wanted, strict=True):
         assert stage.shares == pytest.approx(shares)
     assert lifecycle.stages(lifecycle.complete(record, day(9), "done")) == found
+
+
+def test_a_pause_takes_back_what_was_to_come():
+    """A ramp that was announced is undone, and kept in the event; the shares are those of before.
+
+    The same ramp again is known to be taken back and changes nothing; in other words it is new.
+    """
+    announced = lifecycle.ramp(RUNNING, 1.0, day(9), "as planned")
+    paused = lifecycle.pause(announced, day(8), "complaints")
+    assert (paused["status"], paused["ramp"]) == ("paused", 0.1)
+    assert paused["events"][-1]["taken_back"] == announced["events"][-1:]
+    assert lifecycle.stages(paused) == lifecycle.stages(RUNNING)
+    assert lifecycle.pause(paused, day(8), "complaints") is paused
+    resumed = lifecycle.resume(paused, day(8), "they were wrong")
+    assert lifecycle.ramp(resumed, 1.0, day(9), "as planned") is resumed
+    assert lifecycle.ramp(resumed, 1.0, day(9), "announced again")["ramp"] == 1.0
+    earlier = lifecycle.complete(paused, day(7), "given up")
+    (back,) = earlier["events"][-1]["taken_back"]
+    assert back == paused["events"][-1]
+    assert lifecycle.ramp(earlier, 1.0, day(9), "as planned") is earlier
+    assert (earlier["status"], earlier["ramp"]) == ("completed", 0.1)
+
+
+@pytest.mark.parametrize("end", ["pause", "complete"])
+def test_a_wrong_year_locks_no_experiment(end):
+    """A start, a pause, an end or a new end of 2042 is taken back now; without its start a draft is
+    one again, which starts when it should.
+    """
+    far = pd.Timestamp("2042-01-03", tz="UTC")
+    endless = lifecycle.amend(DRAFT, {"end": None}, day(0), "no hurry")
+    running = lifecycle.start(endless, day(1))
+    for wrong in (
+        lifecycle.pause(running, far, "a faulty feed"),
+        lifecycle.complete(running, far, "long enough"),
+        lifecycle.amend(running, {"end": far + pd.Timedelta(days=1)}, far, "slow"),
+    ):
+        right = STEPS[end](wrong, day(3), 0.5)
+        assert right["status"] == {"pause": "paused", "complete": "completed"}[end]
+        assert right["end"] is None
+        assert [one["event"] for one in right["events"]][:-1] == ["drafted", "amended", "started"]
+    taken = STEPS[end](lifecycle.start(endless, far), day(3), 0.5)
+    assert lifecycle.stages(taken) == ()
+    if end == "pause":
+        assert taken["status"] == "draft"
+        again = lifecycle.start(taken, day(4))
+        assert [stage.since for stage in lifecycle.stages(again)] == [day(4)]
+    else:
+        assert taken["status"] == "completed"
+
+
+def test_what_came_true_is_not_taken_back():
+    """If applications were exposed since then; an analysis never is; the way out is told."""
+    ramped = lifecycle.ramp(RUNNING, 1.0, day(5), "as planned")
+    asked = []
+
+    def exposed(since):
+        asked.append(since)
+        return True
+
+    said = r"ramped at 2024-01-06.*exposed since 2024-01-05.*give a time after the last of them"
+    for stop in (lifecycle.pause, lifecycle.complete):
+        with pytest.raises(StepRefused, match=said):
+            stop(ramped, day(4), "harm", exposed_since=exposed)
+        assert stop(ramped, day(6), "harm", exposed_since=exposed)["ramp"] == 1.0
+    assert asked == [day(4)] * 2
+    analysed = lifecycle.result(ramped, day(7), "go on", "Go on.")
+    with pytest.raises(StepRefused, match=r"it was analysed later, at .* so give a later one\."):
+        lifecycle.pause(analysed, day(6), "harm")
+    with pytest.raises(StepRefused, match="give a later one, or take that step back with pause or"):
+        lifecycle.amend(ramped, {"end": day(99)}, day(4), "slow")
+
+
+@pytest.mark.parametrize("reason", [None, "", " ", 5])
+def test_a_step_needs_a_reason(reason):
+    """In words; a start and a result need none."""
+    for step in (
+        lambda: lifecycle.pause(RUNNING, day(5), reason),
+        lambda: lifecycle.resume(PAUSED, day(5), reason),
+        lambda: lifecycle.complete(RUNNING, day(5), reason),
+        lambda: lifecycle.ramp(RUNNING, 0.5, day(5), reason),
+        lambda: lifecycle.amend(RUNNING, {"end": day(50)}, day(5), reason),
+    ):
+        with pytest.raises(StepRefused, match=f"reason is {reason!r}; say why, in words"):
+            step()
 
 
 def test_changes_after_the_start_are_refused_by_name():
@@ -218,7 +323,24 @@ def test_a_draft_may_be_changed_and_that_is_recorded():
             "versions": [PLAN.versions, {"control": 1, "a": 7}],
         },
     }
+    named = lifecycle.amend(DRAFT, {"primary": "approval_rate"}, day(1), "as in the plan")
+    assert named["primary_metric"] == "approval_rate"
+    assert named["events"][-1]["changes"] == {
+        "primary_metric": ["profit_per_application", "approval_rate"]
+    }
+    held = {"holdout": {"name": "nobody", "share": 0.1}, "split": np.array([0.4, 0.4, 0.2])}
+    made = lifecycle.amend(DRAFT, held, day(1), "other shapes")
+    assert ExperimentPlan.from_dict(made).holdout == Holdout("nobody", 0.1)
+    assert made["split"] == [0.4, 0.4, 0.2]
     for wrong, said in (
+        (None, "changes is None, must be new values by field"),
+        (["size"], r"changes is \['size'\], must be"),
+        ({"ramp": None}, "ramp 0.1 -> None: must be a number above 0.1 and at most 1"),
+        ({"ramp": True}, "ramp 0.1 -> True: must be a number above"),
+        ({"ramp": "0.5"}, "ramp 0.1 -> '0.5': must be a number above"),
+        ({"ramp": float("nan")}, "ramp 0.1 -> nan: must be a number above"),
+        ({"label_delay": 90}, "label_delay is 90, must be a pd.Timedelta"),
+        ({"end": 2025}, "end is 2025, must be a pd.Timestamp with a time zone"),
         ({"name": "four"}, "'three' -> 'four': a record is kept under its name"),
         ({"split": [0.5, 0.4, 0.2]}, r"sums to 1\.1"),
         ({"size": 0, "alpha": 2}, "size is 0.*alpha is 2"),
@@ -241,6 +363,8 @@ def test_a_name_already_in_use_is_refused():
         lifecycle.draft(other, day(0), stored=COMPLETED)
     with pytest.raises(StepRefused, match="is running and was drafted at another time"):
         lifecycle.draft(PLAN, day(1), stored=RUNNING)
+    with pytest.raises(StepRefused, match="plan is None, must be an ExperimentPlan"):
+        lifecycle.draft(None, day(1))
 
 
 def test_an_arm_without_a_model_does_not_start():
@@ -252,6 +376,9 @@ def test_an_arm_without_a_model_does_not_start():
         lifecycle.start(DRAFT, day(1), available=(5, 1))
     with pytest.raises(StepRefused, match=r"'control' has no model: version 1 .* has none"):
         lifecycle.start(DRAFT, day(1), available=())
+    for available in (5, [None], ["a"]):
+        with pytest.raises(StepRefused, match=r"available is .*, must be numbers of versions"):
+            lifecycle.start(DRAFT, day(1), available=available)
 
 
 def test_nobody_would_be_assigned_after_the_end():

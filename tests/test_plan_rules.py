@@ -31,6 +31,12 @@ WRONG = [
     ({"size": 1}, "size is 1, must be a whole number of 2 or more"),
     ({"size": 100.0}, "size is 100.0"),
     ({"size": True}, "size is True"),
+    ({"size": 10**400}, "size is 1000"),
+    (
+        {"versions": {"control": 3, "treatment": 2**31}},
+        "is 2147483648, must be a whole number from",
+    ),
+    ({"guardrails": (Guardrail(["x"], 0.1),)}, "guardrail ['x'] must be one of 'profit"),
     ({"smallest_effect": 0}, "smallest_effect is 0, must be a number above 0"),
     ({"smallest_effect": math.nan}, "smallest_effect is nan"),
     ({"smallest_effect": "25"}, "smallest_effect is '25'"),
