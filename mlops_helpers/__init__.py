@@ -149,7 +149,9 @@ ab_testing      analysis of an experiment: mismatch, effects, guardrails, verdic
 exposure_cells  the cells that exposures are summed in, and the months that are compared
 exposure_checks  which exposures can be summed, and one row for each unit
 exposure_sums   the counts and sums that an analysis of an experiment rests on
-ab_sample       who is compared and who is missing: mismatch, outcomes that lack
+ab_sample       who is compared and who is missing: outcomes that lack, months to come
+ab_mismatch     whether the arms have the sizes that were planned, over all stages
+ab_progress     how far an experiment has come, and until when it goes on
 ab_figures      what the applications of each arm came to, adjusted for a covariate
 ab_effects      effects of each arm and metric from sums, with their intervals
 ab_verdict      guardrails, and what an experiment says in words

@@ -19,7 +19,7 @@ from mlops_helpers.business import MIN_ROWS, UNKNOWN, CostModel, Interval
 from mlops_helpers.confidence_sequences import Moments
 from mlops_helpers.delong import interval_of_moments
 from mlops_helpers.experiment_plan import ExperimentPlan
-from mlops_helpers.exposure_sums import CELL_SUMS, ExposureSums, analysed
+from mlops_helpers.exposure_sums import CELL_SUMS, ExposureSums, compared, without_outcome
 from mlops_helpers.two_samples import wilson_of_counts
 
 __all__ = ["ADJUSTED", "LEVEL_COLUMNS", "ArmFigures", "arm_figures", "levels"]
@@ -37,6 +37,10 @@ class ArmFigures:
 
     approved and defaults count; profit and adjusted are of one application in $ (adjusted is None
     without a covariate); auc's n is approved loans, its variance that of the AUC times n.
+    granted of complete were approved, the outcome known or not.
+    common: the squared standard error that the adjusted means of all arms have in common, of the
+    covariate's mean over all arms; it is in no adjusted variance, because in a difference it
+    cancels.
     """
 
     n: int
@@ -45,12 +49,17 @@ class ArmFigures:
     profit: Moments
     adjusted: Moments | None
     auc: Moments
+    granted: int
+    complete: int
+    common: float = 0.0
 
 
 def arm_figures(
-    sums: ExposureSums, plan: ExperimentPlan, costs: CostModel
+    sums: ExposureSums, plan: ExperimentPlan, costs: CostModel, *, worst: bool = False
 ) -> dict[str, ArmFigures]:
     """The figures of each arm, control first: complete, of a full stage, outcome known.
+
+    worst: the missing outcomes count as well, those of control as repaid, all others as defaults.
 
     The adjusted profit of an application is its profit less theta times what its covariate is above
     the mean of all arms (Deng et al., eq. 2). theta is the slope of profit on the covariate within
@@ -59,14 +68,18 @@ def arm_figures(
     cells = sums.cells
     taken = (cells["decision"] == "approve").to_numpy(dtype=bool)
     default = cells["default"].to_numpy(dtype=float)
-    used = analysed(sums, plan)
+    variant = cells["variant"].to_numpy()
+    due = compared(sums, plan)
+    if worst:
+        missing = np.where(variant == plan.arms[0], 0.0, 1.0)
+        default = np.where(without_outcome(sums), missing, default)
+    used = due & ~(taken & np.isnan(default))
     gain = costs.profit(np.ones(len(cells)), default, taken)  # of one dollar
     n, amount, amount2, x, x2, x_amount = (cells[name].to_numpy(dtype=float) for name in CELL_SUMS)
     columns = (n, n * taken, n * (taken & (default == 1)), gain * amount, gain**2 * amount2)
     stacked = np.vstack([*columns, x, x2, gain * x_amount])
-    variant = cells["variant"].to_numpy()
     totals = {arm: stacked[:, used & (variant == arm)].sum(axis=1) for arm in plan.arms}
-    theta, mean_x = _slope(totals) if plan.covariate is not None else (0.0, 0.0)
+    theta, mean_x, common = _slope(totals) if plan.covariate is not None else (0.0, 0.0, 0.0)
     aucs = {row[0]: row[1:] for row in sums.aucs.itertuples(index=False)}
     return {
         arm: ArmFigures(
@@ -76,6 +89,9 @@ def arm_figures(
             profit=_moments(total[0], total[3], total[4]),
             adjusted=_adjusted(total, theta, mean_x) if plan.covariate is not None else None,
             auc=_auc(*aucs.get(arm, (0, 0, _NAN, _NAN))),
+            granted=round(n[due & taken & (variant == arm)].sum()),
+            complete=round(n[due & (variant == arm)].sum()),
+            common=common,
         )
         for arm, total in totals.items()
     }
@@ -88,11 +104,11 @@ def levels(figures: Mapping[str, ArmFigures], alpha: float) -> list[dict[str, An
         own = {
             "profit_per_application": _mean_interval(found.profit, alpha),
             "default_rate_approved": wilson_of_counts(found.defaults, found.approved, alpha),
-            "approval_rate": wilson_of_counts(found.approved, found.n, alpha),
+            "approval_rate": wilson_of_counts(found.granted, found.complete, alpha),
             "auc_approved": _auc_interval(found, alpha),
         }
         if found.adjusted is not None:
-            own[ADJUSTED] = _mean_interval(found.adjusted, alpha)
+            own[ADJUSTED] = _mean_interval(found.adjusted, alpha, found.common)
         rows += [{"variant": arm, "metric": metric, **vars(i)} for metric, i in own.items()]
     return rows
 
@@ -107,8 +123,11 @@ def _moments(n: float, total: float, squares: float) -> Moments:
     return Moments(round(n), mean, spread / (n - 1) if varies else 0.0)
 
 
-def _slope(totals: Mapping[str, NDArray[np.float64]]) -> tuple[float, float]:
-    """Slope of profit on the covariate within the arms, and the covariate's mean of all."""
+def _slope(totals: Mapping[str, NDArray[np.float64]]) -> tuple[float, float, float]:
+    """Slope of profit on the covariate within the arms, the covariate's mean, `ArmFigures.common`.
+
+    The last is slope^2 times the squared standard error of that mean, from the spread within arms.
+    """
     together = sum(totals.values())
     n, x = together[0], together[5]
     with_x = squares = 0.0
@@ -117,7 +136,10 @@ def _slope(totals: Mapping[str, NDArray[np.float64]]) -> tuple[float, float]:
             squares += total[6] - total[5] ** 2 / total[0]
             with_x += total[7] - total[5] * total[3] / total[0]
     varies = squares > _ROUNDING * together[6]
-    return (with_x / squares if varies else 0.0), (x / n if n else 0.0)
+    slope = with_x / squares if varies else 0.0
+    freedom = n - len(totals)
+    common = slope**2 * squares / freedom / n if freedom > 0 else 0.0
+    return slope, (x / n if n else 0.0), common
 
 
 def _adjusted(total: NDArray[np.float64], theta: float, mean_x: float) -> Moments:
@@ -147,9 +169,13 @@ def _auc_interval(found: ArmFigures, alpha: float) -> Interval:
     )
 
 
-def _mean_interval(values: Moments, alpha: float) -> Interval:
-    """Student's t interval of a mean, with as many values as `profit_interval` asks for."""
+def _mean_interval(values: Moments, alpha: float, common: float = 0.0) -> Interval:
+    """Student's t interval of a mean, with as many values as `profit_interval` asks for.
+
+    common: what else there is of its squared standard error.
+    """
     if values.n < MIN_ROWS:
         return Interval(values.mean, _NAN, _NAN, values.n)
-    reach = stats.t.ppf(1 - alpha / 2, values.n - 1) * math.sqrt(values.variance / values.n)
+    error = math.sqrt(values.variance / values.n + common)
+    reach = stats.t.ppf(1 - alpha / 2, values.n - 1) * error
     return Interval(values.mean, float(values.mean - reach), float(values.mean + reach), values.n)

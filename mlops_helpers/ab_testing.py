@@ -14,13 +14,14 @@ from typing import Any
 
 import pandas as pd
 
-from mlops_helpers.ab_effects import EFFECT_COLUMNS, effects
+from mlops_helpers.ab_effects import EFFECT_COLUMNS, Kind, effects
 from mlops_helpers.ab_figures import ADJUSTED, LEVEL_COLUMNS, arm_figures, levels
-from mlops_helpers.ab_sample import SRM_ALPHA, Sample, SrmCheck, check_ratio, sample_of
+from mlops_helpers.ab_mismatch import SRM_ALPHA, SrmCheck, check_ratio
+from mlops_helpers.ab_progress import Progress
+from mlops_helpers.ab_sample import Sample, sample_of
 from mlops_helpers.ab_verdict import (
     GUARDRAIL_COLUMNS,
     Conclusion,
-    Progress,
     conclude,
     guardrail_states,
 )
@@ -108,19 +109,21 @@ def analyze_sums(
 ) -> Analysis:
     """Compare the arms of an experiment by what happened, by the rules of its plan.
 
-    First the data: arms of another size than planned (over all stages), or approved loans that
-    miss their outcomes more often in one arm than in another, both at `SRM_ALPHA`, allow no
-    conclusion. Then the applications of complete months and of the full split are compared, each in
-    the arm it was assigned to, whoever answered.
+    First the data. No conclusion is allowed by arms of another size than planned (over all
+    stages), by approved loans that miss their outcomes more often in one arm than in another, both
+    at `SRM_ALPHA`, or by more than `MOST_MISSING` of an arm's due outcomes missing. Then the
+    applications of complete months and of the full split are compared, each in the arm it was
+    assigned to, whoever answered.
 
     *fixed size*: before every arm has its planned size all intervals are always-valid ones and the
     conclusion is *go on*, or *keep* if every treatment is surely worse or beyond a guardrail. At
-    the size the intervals are those of one test: *deploy* if the primary effect is surely better
-    and every guardrail holds, else *keep*. That is one test only at the first analysis that has
-    the size: complete the experiment then.
+    the size the intervals are those of one test: *deploy* if the primary effect is surely better,
+    even if all missing outcomes spoke for control, and every guardrail holds, else *keep*.
     *always valid*: the sequence decides so at every look, and at the size it ends with *keep*.
-    *go on* also before any outcome. *no conclusion*: mismatch, missing outcomes, an empty arm,
-    nobody approved, or no spread at all.
+    At the size only the months until then are compared (`exposure_sums.last_month`), so a later
+    analysis is the same test, unless outcomes or units changed that should not have.
+    *go on* also before any outcome. *no conclusion* also for an empty arm, nobody approved, or a
+    primary effect without an interval (`MIN_DEFAULTS`, or no spread).
     """
     if sums.covariate != plan.covariate:
         raise ValueError(
@@ -128,21 +131,25 @@ def analyze_sums(
             "Make the sums with this plan."
         )
     sample = sample_of(sums, plan)
-    if problem := sample.mismatch() or sample.uneven_outcomes():
+    if problem := sample.mismatch() or sample.uneven_outcomes() or sample.lost_outcomes():
         return _nothing("no conclusion", f"No conclusion: {problem}", sample)
     progress = Progress(sample.complete, plan.needed(), sample.arrives, plan.label_delay, plan.end)
     if problem := sample.too_little():
         if sample.waiting and not progress.reached:
             return _nothing("go on", f"Go on until {progress.in_words()}: {problem}", sample)
         return _nothing("no conclusion", f"No conclusion: {problem}", sample)
-    figures = arm_figures(sums, plan, costs or CostModel())
+    costs = costs or CostModel()
+    figures = arm_figures(sums, plan, costs)
     fixed = plan.stop == "fixed size" and progress.reached
-    found = effects(figures, plan, "fixed" if fixed else "always valid")
+    kind: Kind = "fixed" if fixed else "always valid"
+    found = effects(figures, plan, kind)
     rails = guardrail_states(found, plan)
-    conclusion, sentence = conclude(found, rails, figures, plan, progress)
+    worst: list[dict[str, Any]] = []
     if any(sample.missing.values()):
-        each = ", ".join(f"{arm} {n:,}" for arm, n in sample.missing.items())
-        sentence += f" Left out, because their outcome is missing: {each}."
+        worst = effects(arm_figures(sums, plan, costs, worst=True), plan, kind)
+    conclusion, sentence = conclude(found, rails, figures, plan, progress, worst)
+    if any(sample.missing.values()):
+        sentence += f" Left out, because their outcome is missing: {sample.missing_told()}."
     return _analysis(conclusion, sentence, sample, found, levels(figures, plan.alpha), rails)
 
 

@@ -15,11 +15,12 @@ enough loans of both classes: with five defaults and an AUC of 0.75 the plain 95
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from mlops_helpers.business import Interval
 from mlops_helpers.two_samples import wilson_of_counts
@@ -31,12 +32,14 @@ __all__ = [
     "auc_drop",
     "auc_interval",
     "auc_moments",
+    "independent_difference",
     "interval_of_moments",
 ]
 
 MIN_PER_CLASS = 20
 """Defaults, and repaid loans, that each sample needs before there is an interval."""
 
+_FAR = 38.0  # standard errors, beyond which a p-value is 0
 FloatArray = NDArray[np.float64]
 
 
@@ -66,13 +69,40 @@ def interval_of_moments(
     if not found.known:
         return found
     if 0 < found.value < 1:
-        scale = found.value * (1 - found.value)  # the slope of the logistic curve
-        reach = (found.high - found.value) / scale
-        low, high = special.expit(special.logit(found.value) + np.array([-reach, reach]))
-        return Interval(found.value, float(low), float(high), found.n)
+        critical = float(stats.norm.isf((1 - confidence) / 2))
+        return Interval(found.value, *_logit_limits(found.value, variance, critical), found.n)
     rarer = min(positives, negatives)
     rate = wilson_of_counts(found.value * rarer, rarer, 1 - confidence)
     return Interval(found.value, rate.low, rate.high, found.n)
+
+
+def independent_difference(
+    one: tuple[float, float], other: tuple[float, float], *, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """Limits and two-sided p-value of the other AUC minus the one, of independent samples.
+
+    Each is given by its AUC (inside 0 to 1) and variance. The two logit intervals are combined as
+    Newcombe does with those of rates, each side by the errors that point there (MOVER: G. Y. Zou
+    and A. Donner 2008, Statistics in Medicine 27, 1693-1702). p is the level at which the limit
+    nearer to 0 comes to lie there.
+    """
+    difference = other[0] - one[0]
+
+    def reach(critical: float) -> tuple[float, float]:
+        (a_low, a_high), (b_low, b_high) = (_logit_limits(*s, critical) for s in (one, other))
+        below = math.hypot(other[0] - b_low, a_high - one[0])
+        return below, math.hypot(b_high - other[0], one[0] - a_low)
+
+    below, above = reach(float(stats.norm.isf((1 - confidence) / 2)))
+    side = 0 if difference > 0 else 1
+
+    def past_zero(critical: float) -> float:
+        return reach(critical)[side] - abs(difference)
+
+    at_zero = _FAR
+    if past_zero(_FAR) > 0:
+        at_zero = optimize.brentq(past_zero, 0.0, _FAR)
+    return difference - below, difference + above, 2 * float(stats.norm.sf(at_zero))
 
 
 def auc_difference(
@@ -139,6 +169,13 @@ def auc_moments(outcome: ArrayLike, score: ArrayLike) -> tuple[float, float]:
         return float("nan"), float("nan")
     of_positive, _ = _placements(label == 1, np.atleast_2d(np.asarray(score, dtype=float)))
     return float(of_positive.mean()), float("nan")
+
+
+def _logit_limits(auc: float, variance: float, critical: float) -> tuple[float, float]:
+    """So many standard errors to each side of an AUC inside 0 to 1, on the logit scale."""
+    reach = critical * max(variance, 0.0) ** 0.5 / (auc * (1 - auc))  # the logistic curve's slope
+    low, high = special.expit(special.logit(auc) + np.array([-reach, reach]))
+    return float(low), float(high)
 
 
 def _normal(value: float, variance: float, n: int, confidence: float) -> Interval:

@@ -21,6 +21,7 @@ __all__ = [
     "from_codes",
     "full_stages",
     "last_month",
+    "month_of_size",
 ]
 
 CELL_KEYS = ("variant", "stage", "month", "decision", "default", "fallback")
@@ -87,16 +88,22 @@ def last_month(
     not: what happened to them does not decide which are compared.
     """
     used = full_stages(stages)[cells["stage"].to_numpy(dtype=int)]
-    used &= (cells["month"] < complete_until(plan, as_of)).to_numpy(dtype=bool)
+    complete = (cells["month"] < complete_until(plan, as_of)).to_numpy(dtype=bool)
+    return month_of_size(cells, plan, used & complete)
+
+
+def month_of_size(
+    cells: pd.DataFrame, plan: ExperimentPlan, used: NDArray[np.bool_]
+) -> pd.Timestamp | None:
+    """The first month until whose end the cells in use give every arm its planned size."""
     place, months = pd.factorize(cells["month"], sort=True)
-    n = cells["n"].to_numpy(dtype=float)
     reached = np.ones(len(months), dtype=bool)
+    n = cells["n"].to_numpy(dtype=float)
     variant = cells["variant"].to_numpy()
     for arm, needed in plan.needed().items():
         mine = used & (variant == arm)
-        reached &= (
-            np.bincount(place[mine], weights=n[mine], minlength=len(months)).cumsum() >= needed
-        )
+        so_far = np.bincount(place[mine], weights=n[mine], minlength=len(months)).cumsum()
+        reached &= so_far >= needed
     return pd.Timestamp(months[reached.argmax()]) if reached.any() else None
 
 

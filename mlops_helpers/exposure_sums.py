@@ -24,6 +24,7 @@ from mlops_helpers.exposure_cells import (
     from_codes,
     full_stages,
     last_month,
+    month_of_size,
 )
 from mlops_helpers.exposure_checks import (
     CROSSED,
@@ -49,6 +50,7 @@ __all__ = [
     "ExposureSums",
     "analysed",
     "checked_instant",
+    "compared",
     "compared_until",
     "complete_until",
     "from_codes",
@@ -56,6 +58,7 @@ __all__ = [
     "full_stages",
     "in_full_split",
     "last_month",
+    "month_of_size",
     "refuse_unusable",
     "without_outcome",
 ]
@@ -130,14 +133,14 @@ def from_rows(
     sums = (np.ones(len(units)), amount, amount**2, x, x**2, x * amount)
     cells = _cells(keys, sums, plan.experiment.arms, months)
     until = compared_until(cells, plan, as_of, kept)
-    compared = full_stages(kept)[keys["stage"]] & np.asarray(months < until)[keys["month"]]
+    early = full_stages(kept)[keys["stage"]] & np.asarray(months < until)[keys["month"]]
     seen = None
     if len(units):
         when = units["scored_at"]
         seen = (when.min(), when.max())
     return ExposureSums(
         cells=cells,
-        aucs=_aucs(units, keys, compared, plan.experiment.arms),
+        aucs=_aucs(units, keys, early, plan.experiment.arms),
         left_out=left_out,
         as_of=as_of,
         covariate=plan.covariate,
@@ -157,11 +160,15 @@ def without_outcome(sums: ExposureSums) -> NDArray[np.bool_]:
     return taken & np.isnan(sums.cells["default"].to_numpy(dtype=float))
 
 
-def analysed(sums: ExposureSums, plan: ExperimentPlan) -> NDArray[np.bool_]:
-    """Which cells are compared: of the full split, before `compared_until`, outcome known."""
+def compared(sums: ExposureSums, plan: ExperimentPlan) -> NDArray[np.bool_]:
+    """Which cells the arms' comparison is about: of the full split, before `compared_until`."""
     until = compared_until(sums.cells, plan, sums.as_of, sums.stages)
-    early = (sums.cells["month"] < until).to_numpy(dtype=bool)
-    return early & in_full_split(sums) & ~without_outcome(sums)
+    return in_full_split(sums) & (sums.cells["month"] < until).to_numpy(dtype=bool)
+
+
+def analysed(sums: ExposureSums, plan: ExperimentPlan) -> NDArray[np.bool_]:
+    """Which cells are analysed: `compared`, outcome known."""
+    return compared(sums, plan) & ~without_outcome(sums)
 
 
 def _keys(
@@ -215,12 +222,12 @@ def _cells(
 def _aucs(
     units: pd.DataFrame,
     keys: dict[str, NDArray[np.int64]],
-    compared: NDArray[np.bool_],
+    early: NDArray[np.bool_],
     arms: tuple[str, ...],
 ) -> pd.DataFrame:
     if "probability" not in units.columns:
         return pd.DataFrame(columns=list(AUC_COLUMNS))
-    judged = compared & (keys["decision"] == 0) & (keys["default"] < 2)
+    judged = early & (keys["decision"] == 0) & (keys["default"] < 2)
     score = units["probability"].to_numpy(dtype=float)
     found = []
     for k, arm in enumerate(arms):

@@ -75,13 +75,18 @@ def welch_p_value(control: Moments, treatment: Moments) -> float:
     return float(stats.ttest_ind_from_stats(*sides[0], *sides[1], equal_var=False).pvalue)
 
 
-def relative_difference(control: Moments, treatment: Moments, critical: float) -> Interval:
+def relative_difference(
+    control: Moments, treatment: Moments, critical: float, *, common: float = 0.0
+) -> Interval:
     """By what share the treatment's mean is above the control's: Fieller's limits.
 
     They hold every ratio r that a test of "treatment - r * control = 0" would not reject whose
     statistic must exceed `critical` standard errors. With the one that the interval of the
     difference was made with, the two agree on whether 0 is among them. All NaN unless the control's
-    mean is above 0 (a share of a loss has no meaning); no limits unless it is surely so.
+    mean is above 0 (a share of a loss has no meaning); no limits unless it is surely so. Samples
+    in which it just is so by luck have limits that miss more often: 88 % instead of 95 % hold where
+    control's true mean is one standard error above 0, 93 % at 1.5, 95 % from 2 on.
+    common: a squared error that both means have in common, beside those of their own.
     """
     n = control.n + treatment.n
     if not control.mean > 0 or not treatment.n:
@@ -90,12 +95,14 @@ def relative_difference(control: Moments, treatment: Moments, critical: float) -
     parts = _parts(control, treatment)
     if parts is None or not math.isfinite(critical):
         return Interval(ratio - 1, _NAN, _NAN, n)
-    a, b = (part / control.mean**2 for part in parts)
-    g = critical**2 * a  # below 1: the control's mean is surely not 0
+    a, b = ((part + common) / control.mean**2 for part in parts)
+    c = common / control.mean**2
+    square = critical**2
+    g = square * a  # below 1: the control's mean is surely not 0
     if g >= 1:
         return Interval(ratio - 1, _NAN, _NAN, n)
-    reach = critical * math.sqrt(b + ratio**2 * a - g * b)
-    low, high = (ratio - reach) / (1 - g), (ratio + reach) / (1 - g)
+    reach = critical * math.sqrt(b - 2 * ratio * c + ratio**2 * a - square * (a * b - c**2))
+    low, high = ((ratio - square * c + side) / (1 - g) for side in (-reach, reach))
     return Interval(ratio - 1, low - 1, high - 1, n)
 
 

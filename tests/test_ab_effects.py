@@ -9,11 +9,11 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from mlops_helpers.ab_effects import EFFECT_COLUMNS, effects, primary_of
+from mlops_helpers.ab_effects import EFFECT_COLUMNS, MIN_DEFAULTS, effects, primary_of
 from mlops_helpers.ab_figures import ADJUSTED, arm_figures
 from mlops_helpers.business import CostModel
 from mlops_helpers.confidence_sequences import difference, p_value, rate_moments
-from mlops_helpers.delong import auc_drop
+from mlops_helpers.delong import auc_drop, auc_moments, independent_difference
 from mlops_helpers.experiment_plan import Guardrail
 from mlops_helpers.exposure_sums import from_rows
 from mlops_helpers.two_samples import moments
@@ -122,14 +122,14 @@ def _swapped(frame):
 def test_the_adjusted_effect_is_the_regressions():
     """CUPED's effect is the treatment's coefficient beside the covariate; its error is OLS's."""
     frame = exposed(8000, seed=3, better=0.2)
-    row = effects_of(frame, planned(covariate="score"))[ADJUSTED, "treatment"]
+    row = effects_of(frame, planned(size=3500, covariate="score"))[ADJUSTED, "treatment"]
     treated = (frame["variant"] == "treatment").astype(float)
     design = sm.add_constant(pd.DataFrame({"treated": treated, "score": frame["score"]}))
     fit = sm.OLS(earned(frame, COSTS), design).fit(cov_type="HC2")
     assert row["effect"] == pytest.approx(fit.params["treated"], rel=1e-9)
     half = (row["high"] - row["low"]) / 2
     assert half / stats.norm.ppf(0.975) == pytest.approx(fit.bse["treated"], rel=0.01)
-    plain = effects_of(frame, planned())["profit_per_application", "treatment"]
+    plain = effects_of(frame, planned(size=3500))["profit_per_application", "treatment"]
     assert half < (plain["high"] - plain["low"]) / 2
 
 
@@ -140,9 +140,9 @@ def test_aucs_of_the_arms_are_compared_as_independent():
     columns = [part[name] for part in halves(granted) for name in ("default", "probability")]
     drop = auc_drop(*columns)
     assert row["effect"] == pytest.approx(-drop.value)
-    assert (row["low"], row["high"]) == pytest.approx((-drop.high, -drop.low))
-    z = drop.value / ((drop.high - drop.low) / 2 / stats.norm.ppf(0.975))
-    assert row["p_value"] == pytest.approx(2 * stats.norm.sf(abs(z)))
+    arms = [auc_moments(*columns[:2]), auc_moments(*columns[2:])]
+    limits = independent_difference(*arms)
+    assert (row["low"], row["high"], row["p_value"]) == pytest.approx(limits)
     assert np.isnan(row["relative"])
 
 
@@ -179,7 +179,7 @@ def test_always_valid_intervals_are_wider():
 
 
 def test_each_role_has_its_level():
-    """The primary shares alpha among treatments, companions are Holm's, guardrails as they are."""
+    """Primary and guardrails share alpha among treatments, companions are Holm's."""
     plan = planned(experiment=THREE, guardrails=RAILS[:1])
     found = effects_of(exposed(experiment=THREE, better=0.3), plan)
     roles = {metric: found[metric, "b"]["role"] for metric, arm in found if arm == "b"}
@@ -194,12 +194,29 @@ def test_each_role_has_its_level():
     assert [row["p_adjusted"] for row in companions] == pytest.approx(holm.tolist())
     for arm in "bc":
         rail, primary = found["default_rate_approved", arm], found["profit_per_application", arm]
-        assert rail["p_adjusted"] == rail["p_value"]
+        assert rail["p_adjusted"] == pytest.approx(min(1, 2 * rail["p_value"]))
         assert primary["p_adjusted"] == pytest.approx(min(1, 2 * primary["p_value"]))
-    wide = found["profit_per_application", "b"]
     alone = effects_of(exposed(experiment=THREE, better=0.3), planned(experiment=THREE, alpha=0.1))
-    narrow = alone["profit_per_application", "b"]
+    wide, narrow = found["profit_per_application", "b"], alone["profit_per_application", "b"]
     assert wide["high"] - wide["low"] > narrow["high"] - narrow["low"]
+    level = planned(experiment=THREE, alpha=0.025)  # of a companion there, of the guardrail here
+    rail = effects_of(exposed(experiment=THREE, better=0.3), level)["default_rate_approved", "b"]
+    assert rail["low"] == found["default_rate_approved", "b"]["low"]
+
+
+def test_a_fixed_profit_needs_defaults():
+    """Below `MIN_DEFAULTS` in an arm its mean looks surer than it is: no limits, no p-value."""
+    frame = exposed(better=0.9)
+    found = effects_of(frame, planned(covariate="score"))
+    counted = frame[frame["variant"] == "treatment"]["default"].sum()
+    assert counted < MIN_DEFAULTS
+    for metric in ("profit_per_application", ADJUSTED):
+        row = found[metric, "treatment"]
+        names = ["low", "high", "p_value", "relative_low"]
+        assert np.isnan([row[name] for name in names]).all()
+        assert np.isfinite(row["effect"])
+    always = effects_of(frame, planned(), "always valid")["profit_per_application", "treatment"]
+    assert np.isfinite(always["low"])
 
 
 def test_the_adjusted_profit_decides_if_it_can():
@@ -230,7 +247,7 @@ def test_an_arm_without_approvals_has_no_default_rate(kind):
     for metric in ("default_rate_approved", "auc_approved"):
         row = found[metric, "treatment"]
         assert np.isnan([row["low"], row["high"], row["relative"], row["p_value"]]).all()
-    assert found["profit_per_application", "treatment"]["high"] < 0
+    assert found["profit_per_application", "treatment"]["effect"] < 0
     assert found["approval_rate", "treatment"]["treatment"] == 0
 
 

@@ -113,8 +113,8 @@ def test_every_treatment_is_compared_with_control():
 
 
 def test_a_guardrail_forbids_what_profit_allows():
-    """More profit by lending to half as many is not deployed when the approval rate is guarded."""
-    frame = exposed(better=0.95)
+    """More profit by lending to fewer is not deployed when the approval rate is guarded."""
+    frame = exposed(better=0.75)
     treated = frame.index[(frame["variant"] == "treatment") & (frame["decision"] == "approve")]
     frame.loc[treated[::6], ["decision", "default"]] = ["decline", np.nan]
     assert analysed(frame).conclusion == "deploy"
@@ -193,9 +193,78 @@ def test_missing_outcomes_are_counted_and_never_zero():
     frame.loc[lost, "default"] = np.nan
     found = analysed(frame)
     assert found.left_out["approved, outcome missing"] == sum(found.missing.values()) == 37
-    each = ", ".join(f"{arm} {n}" for arm, n in found.missing.items())
+    granted = frame[frame["decision"] == "approve"]["variant"].value_counts()
+    each = ", ".join(
+        f"{arm} {n} of {granted[arm]:,} ({100 * n / granted[arm]:.1f} %)"
+        for arm, n in found.missing.items()
+    )
     assert found.sentence.endswith(f"Left out, because their outcome is missing: {each}.")
-    assert found.arms.query("metric == 'approval_rate'")["n"].sum() == len(frame) - 37
+    rows = found.arms.groupby("metric")["n"].sum()
+    assert rows["profit_per_application"] == len(frame) - 37
+    assert rows["approval_rate"] == len(frame)
+
+
+def test_the_approval_rate_needs_no_outcome():
+    """Lost outcomes change neither the rate nor its guardrail."""
+    frame, plan = exposed(), planned(guardrails=RAILS)
+    lost = frame.index[frame["decision"] == "approve"][::60]
+    rows = [
+        analysed(each, plan).effects.set_index("metric").loc["approval_rate"]
+        for each in (frame, frame.assign(default=frame["default"].drop(lost)))
+    ]
+    pd.testing.assert_series_equal(*rows)
+
+
+def test_too_many_missing_outcomes_forbid_a_conclusion():
+    """More than 2 % of an arm's due outcomes lost, alike in both arms: refused, with the shares."""
+    frame = exposed(better=0.6)
+    granted = frame.index[frame["decision"] == "approve"]
+    for every, refused in ((60, False), (40, True)):
+        found = analysed(frame.assign(default=frame["default"].drop(granted[::every])))
+        assert (found.conclusion == "no conclusion") == refused
+        share = found.missing["control"] / (frame.loc[granted, "variant"] == "control").sum()
+        assert f"({100 * share:.1f} %)" in found.sentence
+    assert "at most 2 % may be" in found.sentence
+
+
+def test_a_gain_that_missing_outcomes_could_undo_is_not_deployed():
+    """Without the losses a gain is shown; with them against it, it is not, so control stays."""
+    frame = exposed(seed=4, better=0.3)
+    granted = (frame["decision"] == "approve") & (frame["default"] == 0)
+    treated = frame.index[granted & (frame["variant"] == "treatment")]
+    rest = frame.index[granted & (frame["variant"] == "control")]
+    lost = frame.assign(default=frame["default"].drop([*treated[:28], *rest[:28]]))
+    whole, found = analysed(frame), analysed(lost)
+    assert (whole.conclusion, found.conclusion) == ("deploy", "keep")
+    assert primary(found)["low"] > 0
+    assert "if the loans whose outcome is missing had defaulted" in found.sentence
+    strong = exposed(better=0.7)
+    few = strong.index[strong["decision"] == "approve"][::100]
+    assert analysed(strong.assign(default=strong["default"].drop(few))).conclusion == "deploy"
+
+
+def test_too_few_defaults_allow_no_conclusion():
+    """A small arm that was lucky is not deployed: its number of defaults is told."""
+    frame = exposed(better=0.9)
+    found = analysed(frame)
+    defaults = [int(frame.loc[frame["variant"] == arm, "default"].sum()) for arm in found.missing]
+    assert defaults[1] < 30
+    assert found.conclusion == "no conclusion"
+    assert f"control {defaults[0]}, treatment {defaults[1]}, and 30 are needed" in found.sentence
+
+
+def test_a_later_analysis_of_the_same_test_is_the_same():
+    """What is scored after the months that have the size is left out, told, and changes nothing."""
+    frame, plan = exposed(better=0.3), planned(size=1100, guardrails=RAILS)
+    november = pd.Timestamp("2024-11-01", tz="UTC")
+    for stop in ("fixed size", "always valid"):
+        plan = planned(size=1100, guardrails=RAILS, stop=stop)
+        first, late = analysed(frame, plan, as_of=november + DELAY), analysed(frame, plan)
+        assert first.conclusion in ("keep", "deploy")
+        assert (first.conclusion, first.sentence) == (late.conclusion, late.sentence)
+        pd.testing.assert_frame_equal(first.effects, late.effects)
+        after = int((frame["scored_at"] >= november).sum())
+        assert late.left_out["after the planned size"] == after
 
 
 def test_incomplete_months_are_left_out_whole():
@@ -236,7 +305,7 @@ def test_outcomes_that_never_came_allow_no_conclusion():
     found = analysed(frame)
     granted = (frame["decision"] == "approve").sum()
     assert found.conclusion == "no conclusion"
-    assert f"none of {granted:,} approved loans has its outcome" in found.sentence
+    assert "(100.0 %)" in found.sentence
     assert sum(found.missing.values()) == granted
     assert_nothing_shown(found)
 
@@ -266,21 +335,25 @@ def test_equal_outcomes_allow_no_conclusion():
     frame = exposed().assign(decision="approve", default=0.0, loan_amount=1000.0)
     found = analysed(frame)
     assert found.conclusion == "no conclusion"
-    assert "all the same" in found.sentence
+    assert "too few defaults: control 0, treatment 0" in found.sentence
     assert analysed(frame, planned(size=4000)).conclusion == "go on"
+    same = analysed(frame, planned(stop="always valid"))
+    assert same.conclusion == "no conclusion"
+    assert "all the same" in same.sentence
 
 
 def test_one_arm_approves_nobody():
-    """A treatment that approves nobody is analysed on profit; its guarded default rate is open."""
+    """A treatment that approves nobody has no default: profit is told, control stays for now."""
     frame = exposed()
     stopped = frame["variant"] == "treatment"
     frame.loc[stopped, ["decision", "default"]] = ["decline", np.nan]
     found = analysed(frame, planned(guardrails=RAILS[:1]))
     rows = found.effects.set_index("metric")
     assert np.isnan(rows.loc["default_rate_approved", "low"])
-    assert np.isfinite(rows.loc["profit_per_application", "low"])
+    assert rows.loc["profit_per_application", "effect"] < 0
     assert found.guardrails["state"].tolist() == ["open"]
-    assert found.conclusion == "keep"
+    assert found.conclusion == "no conclusion"
+    assert analysed(frame, planned(stop="always valid")).conclusion == "keep"
 
 
 def test_missing_columns_are_named():
@@ -320,7 +393,8 @@ def test_arms_exchanged_turn_the_effect_round():
 
 def test_more_of_the_same_only_narrows():
     """Ten times every count keeps the effects and narrows the intervals by about root ten."""
-    sums = from_rows(exposed(better=0.4).drop(columns="probability"), planned(), as_of=LATE)
+    frame = exposed(better=0.4).assign(scored_at=START).drop(columns="probability")
+    sums = from_rows(frame, planned(), as_of=LATE)
     cells = sums.cells.copy()
     columns = list(cells.columns[6:])
     cells[columns] *= 10

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from mlops_helpers.ab_figures import ADJUSTED, ArmFigures
-from mlops_helpers.ab_verdict import GUARDRAIL_COLUMNS, Progress, conclude, guardrail_states
+from mlops_helpers.ab_progress import Progress
+from mlops_helpers.ab_verdict import GUARDRAIL_COLUMNS, conclude, guardrail_states
 from mlops_helpers.confidence_sequences import Moments, price
 from mlops_helpers.experiment_plan import Guardrail
 from mlops_helpers.sample_size import power, required_sample_size
@@ -30,7 +31,9 @@ def row(metric, low, high, *, arm="treatment", interval="fixed"):
     return known | sizes | {"interval": interval}
 
 
-def said(*limits, plan=None, complete=FULL, rails=LIMITS, arrives=None, interval="fixed"):
+def said(
+    *limits, plan=None, complete=FULL, rails=LIMITS, arrives=None, interval="fixed", worst=None
+):
     """The conclusion for one primary interval per treatment, and the same guardrails for all."""
     plan = plan or planned(guardrails=RAILS)
     primary = ADJUSTED if plan.covariate else plan.primary
@@ -39,13 +42,16 @@ def said(*limits, plan=None, complete=FULL, rails=LIMITS, arrives=None, interval
         found.append(row(primary, low, high, arm=arm, interval=interval))
         found += [row(m, *at, arm=arm, interval=interval) for m, at in rails.items()]
     figures = {
-        arm: ArmFigures(1500, 1200, 150, Moments(1500, 100.0, 1e6), None, Moments(0, NAN, NAN))
+        arm: ArmFigures(
+            *(1500, 1200, 150, Moments(1500, 100.0, 1e6), None, Moments(0, NAN, NAN), 1200, 1500)
+        )
         for arm in plan.arms
     }
     if len(plan.arms) > 2 and complete is FULL:
         complete = dict.fromkeys(plan.arms, 10**6)
     progress = Progress(complete, plan.needed(), arrives, plan.label_delay, plan.end)
-    return conclude(found, guardrail_states(found, plan), figures, plan, progress)
+    against = [row(primary, *worst, arm=arm) for arm in plan.arms[1:]] if worst else []
+    return conclude(found, guardrail_states(found, plan), figures, plan, progress, against)
 
 
 # --- guardrails ---------------------------------------------------------------------------------
@@ -170,7 +176,7 @@ def test_without_a_gain_the_power_is_told():
     assert f"A true effect of $50.00 had a chance of {100 * chance:.0f} % to be seen" in sentence
     assert f"for 80 % control needs {size:,} applications" in sentence
     rate = planned(primary="default_rate_approved", smallest_effect=0.02)
-    size = required_sample_size(-0.02, rate=0.2)
+    size = required_sample_size(-0.02, rate=150 / 1200)
     assert f"needs {size:,} approved loans" in said((-0.03, 0.02), plan=rate, rails={})[1]
 
 
@@ -179,7 +185,55 @@ def test_a_sequence_needs_more_for_the_same_power():
     plan = planned(stop="always valid")
     size = required_sample_size(50, sd=1000, width=price(0.05))
     sentence = said((-5, 30), plan=plan, interval="always valid", rails={})[1]
-    assert f"for 80 % control needs {size:,} applications" in sentence
+    assert f"for 80 % control needs at most {size:,} applications" in sentence
+    assert "had a chance of at least" in sentence  # it looks more than once
+
+
+def test_an_open_guardrail_is_not_called_broken():
+    """A gain whose guardrail is open: the words say so, with the size that would settle it."""
+    rails = {"approval_rate": (-0.08, 0.01), "default_rate_approved": (-0.01, 0.01)}
+    sentence = said((5, 30), rails=rails)[1]
+    assert "; but a guardrail is not settled. Guardrails: the approval rate is not" in sentence
+    chance, size = power(1500, -0.06, rate=0.8), required_sample_size(-0.06, rate=0.8)
+    assert (
+        f"Unchanged, the approval rate had a chance of {100 * chance:.0f} % to hold; for 80 % "
+        f"control needs {size:,} applications."
+    ) in sentence
+    broken = said((5, 30), rails={"approval_rate": (-0.1, -0.08)})[1]
+    assert "; but a guardrail is broken. " in broken
+    assert "Unchanged" not in broken
+
+
+def test_a_treatment_that_should_stop_is_named_beside_one_that_goes_on():
+    """One of two is surely worse: the experiment goes on, and says how to stop that one."""
+    plan = planned(experiment=THREE)
+    part = dict.fromkeys(THREE.arms, 10)
+    conclusion, sentence = said((-9, -5), (-5, 40), plan=plan, complete=part)
+    assert conclusion == "go on"
+    assert "surely worse: to stop it, complete this experiment and draft one without it." in (
+        sentence
+    )
+    calm = said((-9, 5), (-5, 40), plan=plan, complete=part)[1]
+    assert "to stop it" not in calm
+
+
+def test_guardrails_of_several_treatments_share_the_level():
+    """Their interval is told at the level that it was made with."""
+    plan = planned(experiment=THREE, guardrails=RAILS)
+    told = said((5, 30), (-5, 10), plan=plan)[1]
+    assert "the approval rate holds, 0.00 points higher than control's (97.5 % interval" in (
+        told.replace("higher (", "higher than control's (")
+    )
+
+
+def test_a_gain_that_hangs_on_missing_outcomes_is_kept():
+    """If all of them spoke for control and no gain were left, the treatment is not deployed."""
+    for complete, conclusion in ((FULL, "keep"), (PART, "go on")):
+        plan = planned(stop="always valid")
+        found, sentence = said((5, 30), plan=plan, complete=complete, rails={}, worst=(-1, 20))
+        assert found == conclusion
+        assert "But it is not sure" in sentence
+        assert said((5, 30), plan=plan, complete=complete, rails={}, worst=(1, 20))[0] == "deploy"
 
 
 def test_go_on_says_until_when():
