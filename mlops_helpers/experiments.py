@@ -6,15 +6,18 @@ processes that want different things at once one wins and the other gets the ref
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
 from mlops_helpers import lifecycle
 from mlops_helpers.ab_testing import Analysis, analyze_sums
+from mlops_helpers.contracts import NUMERIC
 from mlops_helpers.experiment_plan import ExperimentPlan
+from mlops_helpers.lifecycle import StepRefused
 
 if TYPE_CHECKING:
     from mlops_helpers.business import CostModel
@@ -47,20 +50,13 @@ class Log(Protocol):
     ) -> ExposureSums:
         """The sums of an experiment's exposures."""
 
+    def windows(
+        self, start: pd.Timestamp | None = None, *, experiment: str | None = None, chunk_rows: int
+    ) -> Generator[pd.DataFrame]:
+        """The rows of an experiment from `start` on, by chunks."""
+
     def change_experiment(self, name: str, step: Callable[[Any], Record]) -> dict[str, Any]:
         """Keep what a step makes of a record."""
-
-
-class Found(Protocol):
-    """What is kept of an analysis (see `ab_testing.Analysis`)."""
-
-    @property
-    def conclusion(self) -> str:
-        """In a word or two."""
-
-    @property
-    def sentence(self) -> str:
-        """With its figures."""
 
 
 class Experiments:
@@ -76,7 +72,11 @@ class Experiments:
         self._log = log
 
     def draft(self, plan: ExperimentPlan, at: pd.Timestamp) -> Record:
-        """Keep a plan under its name; a name already in use is refused."""
+        """Keep a plan under its name; a name already in use is refused.
+
+        So is a covariate that the log does not keep, and a holdout's name that is an experiment's.
+        """
+        self._apart(_analysable(lifecycle.draft(plan, at)))
         return self._log.change_experiment(
             plan.name, lambda stored: lifecycle.draft(plan, at, stored=stored)
         )
@@ -85,28 +85,33 @@ class Experiments:
         self, name: str, at: pd.Timestamp, *, available: Iterable[int] | None = None
     ) -> Record:
         """Start it; an arm whose version is not `available` (those of the registry) is refused."""
-        there = None if available is None else tuple(available)
-        return self._step(name, lambda record: lifecycle.start(record, at, available=there))
+        there = tuple(available) if isinstance(available, Iterable) else available
+        self._apart(self._known(name))
+        return self._step(
+            name, lambda record: lifecycle.start(_analysable(record), at, available=there)
+        )
 
     def ramp(self, name: str, share: float, at: pd.Timestamp, reason: str) -> Record:
         """Use more of the treatments' shares: `share` of them, at most 1."""
         return self._step(name, lambda record: lifecycle.ramp(record, share, at, reason))
 
     def pause(self, name: str, at: pd.Timestamp, reason: str) -> Record:
-        """Assign nobody until it is resumed."""
-        return self._step(name, lambda record: lifecycle.pause(record, at, reason))
+        """Assign nobody until it is resumed; steps that are still to come are taken back."""
+        return self._stop(lifecycle.pause, name, at, reason)
 
     def resume(self, name: str, at: pd.Timestamp, reason: str) -> Record:
         """Assign again after a pause."""
         return self._step(name, lambda record: lifecycle.resume(record, at, reason))
 
     def complete(self, name: str, at: pd.Timestamp, reason: str) -> Record:
-        """End it for good."""
-        return self._step(name, lambda record: lifecycle.complete(record, at, reason))
+        """End it for good; steps that are still to come are taken back."""
+        return self._stop(lifecycle.complete, name, at, reason)
 
     def amend(self, name: str, changes: Mapping[str, Any], at: pd.Timestamp, reason: str) -> Record:
         """Change fields of the plan: all but the name in a draft, later `end` or a larger ramp."""
-        return self._step(name, lambda record: lifecycle.amend(record, changes, at, reason))
+        return self._step(
+            name, lambda record: _analysable(lifecycle.amend(record, changes, at, reason))
+        )
 
     def analyse(
         self, name: str, *, as_of: pd.Timestamp, costs: CostModel | None = None
@@ -120,8 +125,10 @@ class Experiments:
         sums = self._log.exposure_sums(plan, as_of=as_of, stages=lifecycle.stages(record))
         return analyze_sums(sums, plan, costs=costs)
 
-    def conclude(self, name: str, analysis: Found, at: pd.Timestamp) -> Record:
+    def conclude(self, name: str, analysis: Analysis, at: pd.Timestamp) -> Record:
         """Keep what an analysis at `at` found; what earlier ones found stays in the events."""
+        if not isinstance(analysis, Analysis):
+            raise StepRefused(f"analysis is {analysis!r:.60}, must be an Analysis (analyse)")
         found = (analysis.conclusion, analysis.sentence)
         return self._step(name, lambda record: lifecycle.result(record, at, *found))
 
@@ -150,6 +157,38 @@ class Experiments:
             + f" The log has: {there}."
         )
 
+    def _apart(self, record: Record) -> None:
+        """Refuse a name that is an experiment's and a holdout's: the log tells rows by it."""
+        others = [one for one in self._log.experiments() if one["name"] != record["name"]]
+        for one, two in [pair for other in others for pair in ((record, other), (other, record))]:
+            if (one.get("holdout") or {}).get("name") == two["name"]:
+                raise StepRefused(
+                    f"the holdout of experiment {one['name']!r} is named {two['name']!r}, as "
+                    "another experiment is: the log could not tell their rows apart. Give the new "
+                    "one another name."
+                )
+
+    def _stop(
+        self, stop: Callable[..., Record], name: str, at: pd.Timestamp, reason: str
+    ) -> Record:
+        def exposed(since: pd.Timestamp) -> bool:
+            rows = self._log.windows(since, experiment=name, chunk_rows=1)
+            with contextlib.closing(rows):
+                return next(rows, None) is not None
+
+        return self._step(name, lambda record: stop(record, at, reason, exposed_since=exposed))
+
     def _step(self, name: str, step: Callable[[Record], Record]) -> Record:
         self._known(name)  # records are never deleted, so it is there in the transaction too
         return self._log.change_experiment(name, step)
+
+
+def _analysable(record: Record) -> Record:
+    """A record that is no draft, or one whose covariate the log keeps; else `StepRefused`."""
+    covariate = record.get("covariate")
+    if record.get("status") == "draft" and covariate not in (None, *NUMERIC):
+        raise StepRefused(
+            f"covariate of experiment {record['name']!r} is {covariate!r}, no numeric column of "
+            f"the log's predictions: it could never be analysed. Use one of {', '.join(NUMERIC)}."
+        )
+    return record

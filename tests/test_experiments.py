@@ -3,20 +3,21 @@
 import os
 import signal
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from mlops_helpers.ab_testing import analyze_sums
-from mlops_helpers.assignment import Experiment
+from mlops_helpers.ab_testing import analyze, analyze_sums
+from mlops_helpers.assignment import Experiment, Holdout
 from mlops_helpers.business import CostModel
 from mlops_helpers.experiment_plan import ExperimentPlan
 from mlops_helpers.experiments import Experiments, UnknownExperiment
 from mlops_helpers.lifecycle import StepRefused, stages
+from mlops_helpers.log_store import LogError
 from mlops_helpers.predictions import PredictionLog
 from mlops_helpers.routing import ExperimentRouter
+from tests.exposed import LATE, exposed
 from tests.log_writers import everything, heard, killed, process
 from tests.serving import THREE, arrivals, plan_of, stands
 
@@ -27,7 +28,7 @@ PLAN = ExperimentPlan(
     Experiment("v4-against-v3", ramp=0.2), {"control": 3, "treatment": 4}, "earns more", 5000, 25.0
 )
 NAME = PLAN.name
-FOUND = SimpleNamespace(conclusion="deploy", sentence="Deploy treatment: $31 more.")
+FOUND = analyze(exposed(40), PLAN, as_of=LATE)
 LIFE = {  # every step of a whole life, in its order
     "draft": lambda kept: kept.draft(PLAN, JANUARY),
     "amend": lambda kept: kept.amend(NAME, {"size": 6000}, JANUARY, "power"),
@@ -69,7 +70,7 @@ def test_a_whole_life(log):
     assert [event["event"] for event in record["events"]] == [
         *("drafted", "amended", "started", "ramped", "paused", "resumed", "completed", "analysed")
     ]
-    assert (record["conclusion"], record["verdict"]) == ("deploy", FOUND.sentence)
+    assert (record["conclusion"], record["verdict"]) == (FOUND.conclusion, FOUND.sentence)
     assert record["analysed"] == JUNE.isoformat()
 
 
@@ -253,3 +254,88 @@ def test_an_analysis_takes_plan_and_stages_from_the_record(log):
     assert analyze_sums(pooled, planned).srm.p_value < 1e-6
     with pytest.raises(UnknownExperiment, match="'other' does not exist"):
         kept.analyse("other", as_of=JUNE)
+
+
+def test_a_covariate_that_the_log_does_not_keep_is_refused_before_the_start(log):
+    """In a draft, when it is amended, and at the start of a draft that an earlier release kept."""
+    kept, said = Experiments(log), "'credit_score', no numeric column .* Use one of age, annual_in"
+    wrong = replace(PLAN, covariate="credit_score")
+    with pytest.raises(StepRefused, match=said):
+        kept.draft(wrong, JANUARY)
+    assert kept.names() == ()
+    kept.draft(replace(PLAN, covariate="annual_income"), JANUARY)
+    with pytest.raises(StepRefused, match=said):
+        kept.amend(NAME, {"covariate": "credit_score"}, JANUARY, "less noise")
+    assert kept.get(NAME)[0].covariate == "annual_income"
+    log.change_experiment(NAME, lambda stored: stored | {"covariate": "credit_score"})
+    with pytest.raises(StepRefused, match=said):
+        kept.start(NAME, JANUARY)
+    kept.amend(NAME, {"covariate": None}, JANUARY, "not kept")
+    assert kept.start(NAME, JANUARY)["status"] == "running"
+
+
+def test_a_holdout_and_an_experiment_have_names_of_their_own(log):
+    """Whichever comes first, the log could not tell their rows apart; drafts and starts refuse."""
+    kept, said = Experiments(log), "'v4-against-v3' is named 'nobody', as another experiment is"
+    kept.draft(replace(PLAN, holdout=Holdout("nobody", 0.1)), JANUARY)
+    with pytest.raises(StepRefused, match=said):
+        kept.draft(replace(PLAN, experiment=Experiment("nobody")), JANUARY)
+    shared = replace(PLAN, experiment=Experiment("second"), holdout=Holdout("nobody", 0.1))
+    kept.draft(shared, JANUARY)
+    held = {"name": NAME, "share": 0.1}
+    kept.amend("second", {"holdout": held}, JANUARY, "a draft may be wrong")
+    with pytest.raises(StepRefused, match="'second' is named 'v4-against-v3', as another"):
+        kept.start("second", JANUARY)
+    third = replace(PLAN, experiment=Experiment("third"), holdout=Holdout(**held))
+    with pytest.raises(StepRefused, match="'third' is named 'v4-against-v3', as another"):
+        kept.draft(third, JANUARY)
+
+
+def test_an_announced_ramp_does_not_stand_in_the_way_of_a_pause(log):
+    """It is taken back, unless applications have met it already."""
+    kept, plan = Experiments(log), plan_of(experiment=THREE.at(0.2))
+    kept.draft(plan, JANUARY)
+    kept.start(plan.name, JANUARY)
+    kept.ramp(plan.name, 1.0, MARCH, "as planned")
+    with ExperimentRouter(log, plan, stands()) as router:
+        router.refresh()
+        router.decide(arrivals(20), scored_at=FEBRUARY)
+    with pytest.raises(StepRefused, match=r"ramped at 2024-03-01.*exposed since 2024-02-01"):
+        kept.pause(plan.name, FEBRUARY, "complaints")
+    hour = pd.Timedelta(hours=1)
+    record = kept.pause(plan.name, FEBRUARY + hour, "complaints")
+    assert (record["status"], record["ramp"]) == ("paused", 0.2)
+    assert [one["event"] for one in record["events"][-1]["taken_back"]] == ["ramped"]
+    assert kept.pause(plan.name, FEBRUARY + hour, "complaints") == record
+    assert kept.get(plan.name)[1] == record
+
+
+def test_a_damaged_record_leaves_all_others_as_they_are(log):
+    """Its name is told; its neighbour is paused, analysed and ended as ever."""
+    kept = Experiments(log)
+    live(kept, "start")
+    log.change_experiment("damaged", lambda _: {"name": "damaged", "status": "running"})
+    assert kept.names() == ("damaged", NAME)
+    for ask in (kept.get, lambda name: kept.pause(name, FEBRUARY, "x")):
+        with pytest.raises(LogError, match="'damaged' is damaged in the log: its events are None"):
+            ask("damaged")
+    assert kept.get(NAME)[0].name == NAME
+    assert kept.analyse(NAME, as_of=JUNE).effects.empty
+    assert kept.pause(NAME, FEBRUARY, "a faulty feed")["status"] == "paused"
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (lambda kept: kept.draft(None, JANUARY), "plan is None, must be an ExperimentPlan"),
+        (lambda kept: kept.start(NAME, JANUARY, available=5), "available is 5, must be numbers"),
+        (lambda kept: kept.amend(NAME, None, JANUARY, "x"), "changes is None, must be new values"),
+        (lambda kept: kept.conclude(NAME, None, JUNE), "analysis is None, must be an Analysis"),
+    ],
+)
+def test_what_has_no_meaning_is_refused_in_words(log, step, said):
+    """With its value and the rule."""
+    kept = Experiments(log)
+    kept.draft(PLAN, JANUARY)
+    with pytest.raises(StepRefused, match=said):
+        step(kept)
