@@ -39,17 +39,14 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
 from mlops_helpers.ab_draws import COSTS
-from mlops_helpers.ab_sample import sample_of
-from mlops_helpers.ab_testing import ADJUSTED, SRM_ALPHA, Analysis, analyze_sums, check_ratio
+from mlops_helpers.ab_mismatch import SRM_ALPHA, check_stages
+from mlops_helpers.ab_testing import ADJUSTED, Analysis, analyze_sums
 from mlops_helpers.claims import Claim, judged, table
 from mlops_helpers.experiment_plan import METRICS, Guardrail
-from mlops_helpers.exposure_sums import AUC_COLUMNS, ExposureSums, from_codes
 from mlops_helpers.known_arms import EARLY, EXPERIMENT, START, known_arms, plan_of, sums_of
-from mlops_helpers.lifecycle_events import Stage
 from mlops_helpers.peeking import false_alarms
 from mlops_helpers.rule_scores import (
     endings,
@@ -64,7 +61,6 @@ __all__ = ["adjusted_rates", "error_rates", "look_rates", "mismatch_rates", "siz
 ALPHA, POWER = 0.05, 0.8
 _CONTROL, _TREATMENT = EXPERIMENT.arms
 _PRIMARY = "profit_per_application"
-_EVEN = plan_of(1000)
 
 
 def error_rates(*, repeats: int = 50, seed: int, size: int | None = None) -> pd.DataFrame:
@@ -203,8 +199,13 @@ def mismatch_rates(
             control = rng.binomial(total // stages, 0.5, size=(repeats, stages))
             arrived = rng.binomial(total // stages - control, 1 - share)
             name = f"mismatch noticed, {share:.0%} of treatment lost{ramp}"
+            arms = np.stack([control, arrived], axis=-1)
             found[name, "about", _noticed(total, share), f"{total:,} rows in all"] = [
-                _noticed_in(c, t) for c, t in zip(control, arrived, strict=True)
+                not check_stages(
+                    [dict(zip(EXPERIMENT.arms, stage, strict=True)) for stage in each],
+                    [EXPERIMENT.shares] * stages,
+                ).passed
+                for each in arms
             ]
     return table(found)
 
@@ -217,29 +218,6 @@ def _noticed(total: int, lost: float) -> float:
     share = (1 - lost) / (2 - lost)  # treatment's, of what arrives
     distance = left * (2 * share - 1) ** 2
     return float(stats.ncx2.sf(stats.chi2.isf(SRM_ALPHA, 1), 1, distance))
-
-
-def _noticed_in(control: NDArray[np.int64], treatment: NDArray[np.int64]) -> bool:
-    """Whether a mismatch is noticed in counts of an even split, a pair for each stage."""
-    if control.size == 1:  # the same check without the sums, thirty times as fast
-        counts = {_CONTROL: int(control[0]), _TREATMENT: int(treatment[0])}
-        return not check_ratio(counts, EXPERIMENT).passed
-    stages = tuple(
-        Stage(START + pd.DateOffset(months=m), (0.5, 0.5), full=True) for m in range(control.size)
-    )
-    shape = (2, control.size, 1, 2, 3, 2)
-    places = [(arm, stage, 0, 1, 2, 0) for arm in (0, 1) for stage in range(control.size)]
-    n = np.concatenate([control, treatment])
-    cells = from_codes(
-        np.ravel_multi_index(tuple(np.transpose(places)), shape),
-        [n, *np.zeros((5, n.size))],
-        EXPERIMENT.arms,
-        stages=control.size,
-        months=pd.DatetimeIndex([START]),
-    )
-    aucs = pd.DataFrame(columns=list(AUC_COLUMNS))
-    end = START + pd.DateOffset(months=control.size)
-    return not sample_of(ExposureSums(cells, aucs, {}, end, stages=stages), _EVEN).srm.passed
 
 
 def _note_equal(found: dict[Claim, list[bool]], said: Analysis, note: str) -> None:

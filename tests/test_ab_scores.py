@@ -139,8 +139,8 @@ def test_lost_rows_are_noticed_as_the_theory_says():
 
 def test_a_loss_is_noticed_whatever_the_number_of_stages():
     """Ten stages of a ramp that each lose a tenth of the treatment are as good as one."""
-    found = mismatch_rates(repeats=60, seed=1, lost=(0.1,), stages=10)
-    one = mismatch_rates(repeats=60, seed=1, lost=(0.1,))
+    found = mismatch_rates(repeats=400, seed=1, lost=(0.1,), stages=10)
+    one = mismatch_rates(repeats=400, seed=1, lost=(0.1,))
     assert found["nominal"].tolist() == one["nominal"].tolist()
     assert found["claim"].tolist() == ["mismatch noticed, 10% of treatment lost in 10 stages"]
     assert found["kept"].all()
