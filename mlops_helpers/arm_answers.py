@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from mlops_helpers.enrolment import Enrolment
 from mlops_helpers.scoring import Classifier, prediction_id, score
 
-__all__ = ["MOST_FAILURES", "Serving", "answers_of", "in_one_line", "joined"]
+__all__ = ["MOST_FAILURES", "PROBES", "Serving", "answers_of", "in_one_line", "joined"]
 
-MOST_FAILURES = 16
-"""Failing passes of a version in one call; what it was not asked by then, control answers. One row
-is found among 32,768; a version that is broken altogether is not asked for each of its rows."""
+MOST_FAILURES, PROBES = 64, 5
+"""Failing passes of a version in one call: what it was not asked by then, control answers. Five rows
+that it cannot take are found among a thousand. A version that can answer none of so many single
+rows, taken from the whole lot, is broken altogether and is asked no more."""
 Part = tuple[NDArray[np.int64], pd.DataFrame]  # places, and the rows that belong there
 _LONGEST_TOLD = 200  # characters of an error's text
 
@@ -113,17 +114,27 @@ def _by_halves(
 
     The largest part that is left is asked first, so what is given up at last is small.
     """
-    parts, left, todo = [], [], deque([everybody])
-    first, failures = None, 0
-    while todo and failures < MOST_FAILURES:
-        mine = todo.popleft()
+    parts: list[Part] = []
+    errors: list[Exception] = []
+
+    def taken(mine: NDArray[np.int64]) -> bool:
         try:
             parts.append((mine, ask(mine)))
         except Exception as error:  # noqa: BLE001 - told as a fault: control can answer
-            first, failures = error if first is None else first, failures + 1
-            if len(mine) > 1:
-                todo.extend(np.array_split(mine, 2))
-            else:
-                left.append(mine)
-    rest = [*left, *todo]
-    return parts, np.sort(np.concatenate(rest)) if rest else everybody[:0], first
+            errors.append(error)
+            return False
+        return True
+
+    if taken(everybody):
+        return parts, everybody[:0], None
+    probes = everybody[:: -(-len(everybody) // PROBES)]
+    left = [one for one in np.split(probes, len(probes)) if not taken(one)]
+    if not parts:
+        return parts, everybody, errors[0]
+    todo = deque([np.setdiff1d(everybody, probes)])
+    while todo and len(errors) < MOST_FAILURES:
+        whole = todo.popleft()
+        for mine in np.array_split(whole, 2):
+            if len(mine) and not taken(mine):
+                (todo if len(mine) > 1 else left).append(mine)
+    return parts, np.sort(np.concatenate([everybody[:0], *left, *todo])), errors[0]

@@ -126,13 +126,15 @@ class ExposureBuffer:
         """What whoever finds no room for `n` can do."""
         if fault:
             return f"Mend the log, then flush: {fault}"
-        if n <= self._room and (since := self._since) is not None:
+        if n > self._room:
+            return "Ask with fewer at once."
+        if (since := self._since) is not None:
             return (
                 "Another thread has been handing over to the log for "
                 f"{time.monotonic() - since:.1f} s: ask again when it is done; if that does not "
                 "end, look after the log."
             )
-        return "Ask with fewer at once."
+        return "Others are being answered: ask again in a moment, or make the buffer larger."
 
     def _batches(self) -> Iterator[int]:
         """Store what waits, a transaction for each `batch_rows` or a little more; how many new."""

@@ -37,7 +37,8 @@ def id_texts(units: Iterable[object]) -> NDArray[np.object_]:
 
 
 def _as_array(units: Iterable[object]) -> NDArray[np.object_]:
-    if isinstance(units, str | bytes | pd.DataFrame | dict) or getattr(units, "ndim", 1) != 1:
+    listed = isinstance(units, Iterable) and getattr(units, "ndim", 1) == 1
+    if not listed or isinstance(units, str | bytes | pd.DataFrame | dict):
         raise TypeError(f"units is a {type(units).__name__}, must be a list or column of ids.")
     if isinstance(units, pd.Series | pd.Index):
         return units.to_numpy(dtype=object)

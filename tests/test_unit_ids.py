@@ -82,7 +82,8 @@ def test_what_is_no_id_is_refused(units, said):
 
 
 @pytest.mark.parametrize(
-    "units", ["loan-1", b"loan-1", pd.DataFrame({"id": ["a"]}), {"a": 1}, np.array([["a"]])]
+    "units",
+    [None, 5, "loan-1", b"loan-1", pd.DataFrame({"id": ["a"]}), {"a": 1}, np.array([["a"]])],
 )
 def test_what_is_no_list_of_ids_is_refused(units):
     """A single text would be assigned character by character, a frame by its columns."""
