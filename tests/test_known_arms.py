@@ -125,7 +125,7 @@ def test_plans_are_even_unless_a_split_is_given():
 
 def test_sums_are_those_of_complete_months(world):
     """The label delay of the plan is waited for, and what comes later is not seen."""
-    plan = plan_of(10, label_delay=pd.Timedelta(days=40))
+    plan = plan_of(10, label_delay=pd.Timedelta(days=20))
     when = pd.DatetimeIndex([START + pd.DateOffset(months=m) for m in (0, 1, 2, 3)] * 30)
     rows = world.draw(np.arange(120) % 2, when, [5], equal=True)
     sums = sums_of(rows, plan, 2)
