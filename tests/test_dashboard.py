@@ -467,7 +467,8 @@ def test_an_experiment_that_was_ramped_is_measured_by_each_stage(empty):
             n, start=utc(f"2024-{month}-01"), days=30, version=1, seed=number,
             experiment=PLAN.name, variant=arm,
         )  # fmt: skip
-        rows["prediction_id"] = f"{number} " + rows["prediction_id"]
+        for name in ("prediction_id", "application_id"):
+            rows[name] = f"{number} " + rows[name]
         empty.append(rows)
         empty.record_outcomes(outcomes(rows, seed=number))
     frames = dashboard.collect(empty, STATUS, COSTS)
@@ -477,6 +478,42 @@ def test_an_experiment_that_was_ramped_is_measured_by_each_stage(empty):
     assert frames["impact"]["name"].tolist() == ["v1 control", "v2 treatment"]
     records = [lifecycle.draft(slow, utc("2024-08-01"))]
     assert impact.compare(empty.window(), records, COSTS).empty
+
+
+def test_traffic_counts_units_as_the_analysis_does(empty):
+    """Who was answered again counts once; who met both arms, or a strange one, not at all."""
+    run(empty, PLAN, utc("2024-08-01"))
+    first, again, both, strange = (
+        predictions(
+            n, start=utc(f"2024-{month}-01"), days=20, version=1, seed=1,
+            experiment=PLAN.name, variant=arm,
+        )
+        for n, month, arm in (
+            (40, "08", "control"), (30, "09", "control"), (10, "09", "treatment"), (5, "08", "x")
+        )
+    )  # fmt: skip
+    both["application_id"] = first["application_id"].tolist()[30:]
+    again["prediction_id"] = "again " + again["prediction_id"]
+    rows = pd.concat([first, again, both, strange])
+    empty.append(rows)
+    empty.record_outcomes(outcomes(rows, seed=1))
+    frames = dashboard.collect(empty, STATUS, COSTS)
+    assert frames["traffic"]["n"].tolist() == [30, 0]
+    assert frames["traffic"]["planned"].tolist() == [15, 15]
+    assert frames["impact"]["n"].tolist() == [30]
+
+
+def test_a_damaged_experiment_leaves_the_others_on_the_dashboard(empty):
+    """The panels show those that can be read."""
+    rows = predictions(
+        40, start=utc("2024-08-01"), days=30, version=1, seed=1,
+        experiment=PLAN.name, variant="control",
+    )  # fmt: skip
+    empty.append(rows)
+    run(empty, PLAN, utc("2024-08-01"))
+    empty.change_experiment("damaged", lambda _: {"name": "damaged", "arms": None})
+    frames = dashboard.collect(empty, STATUS, COSTS)
+    assert frames["traffic"]["n"].tolist() == [40, 0]
 
 
 def test_what_earlier_releases_kept_of_experiments_is_shown(empty):

@@ -15,6 +15,7 @@ import pandas as pd
 from mlops_helpers.business import CostModel
 from mlops_helpers.dashboard import impact
 from mlops_helpers.dashboard.impact import months
+from mlops_helpers.exposure_checks import one_arm_each
 from mlops_helpers.lifecycle import stages
 
 BINS = 20
@@ -119,15 +120,16 @@ def _alerts(alerts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _traffic(rows: pd.DataFrame, plans: list[dict[str, Any]]) -> pd.DataFrame:
-    """`experiment, variant, n, planned` of the latest experiment; both are counts.
+    """`experiment, variant, n, planned` of the latest experiment; both are counts of units.
 
-    Planned by the shares of each stage of its ramp, for the applications scored in it.
+    A unit counts as in the analysis: by its first exposure, and not if it met several arms.
+    Planned by the shares of each stage of its ramp, for the units scored in it.
     """
     columns = ["experiment", "variant", "n", "planned"]
     if not plans:
         return pd.DataFrame(columns=columns)
     plan = latest(plans, rows)
-    mine = rows[(rows["experiment"] == plan["name"]) & rows["variant"].isin(plan["arms"])]
+    mine, _ = one_arm_each(rows[rows["experiment"] == plan["name"]], tuple(plan["arms"]))
     counts = mine["variant"].value_counts().reindex(plan["arms"], fill_value=0).tolist()
     frame = pd.DataFrame(
         {

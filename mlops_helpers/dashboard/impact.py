@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import stats
 
 from mlops_helpers.business import CostModel, Interval, profit_interval
+from mlops_helpers.exposure_checks import one_arm_each
 from mlops_helpers.lifecycle import stages
 from mlops_helpers.plots.base import said
 
@@ -87,8 +88,9 @@ def _advised(rows: pd.DataFrame, version: str, costs: CostModel) -> list[dict[st
 
 
 def _experiment(rows: pd.DataFrame, plan: dict[str, Any], costs: CostModel) -> list[dict[str, Any]]:
-    """Each arm on its own applications, from the full split on; the others against the first."""
-    known = _complete_months(_at_full_split(rows, plan))
+    """Each arm on its own units, from the full split on; the others against the first."""
+    units, _ = one_arm_each(rows, tuple(plan["arms"]))
+    known = _complete_months(_at_full_split(units, plan))
     versions = plan.get("versions")
     control, found, before = plan["arms"][0], [], None
     for arm in plan["arms"]:
