@@ -50,7 +50,7 @@ def check_ratio(
     counts: dict[str, int], experiment: Experiment, *, alpha: float = SRM_ALPHA
 ) -> SrmCheck:
     """Test of the arms' counts against their shares, as :func:`check_stages` with one stage."""
-    seen = {arm: int(counts.get(arm, 0)) for arm in experiment.arms}
+    seen = {arm: counts.get(arm, 0) for arm in experiment.arms}
     return check_stages([seen], [experiment.shares], alpha)
 
 
@@ -64,9 +64,15 @@ def check_stages(
     So a loss in one direction is noticed as well in ten stages as in one; losses in opposite
     directions cancel. Where an arm should have fewer than 20 units, each arm is tested by itself,
     the small ones exactly, and the smallest p-value times the arms counts (two arms are one test).
-    Without any unit the check fails with p-value NaN.
+    Without any unit the check fails with p-value NaN. Raises `ValueError` for what are no counts.
     """
     arms = list(counts[0])
+    for stage in counts:
+        if not all(n >= 0 and n == int(n) for n in stage.values()):
+            raise ValueError(
+                f"counts is {dict(stage)!r}, must be a whole number of units, 0 or more, for each "
+                "arm."
+            )
     seen = np.array([[stage[arm] for arm in arms] for stage in counts], dtype=float)
     split = np.array(shares, dtype=float)
     total = seen.sum(axis=1)

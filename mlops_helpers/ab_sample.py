@@ -19,7 +19,8 @@ from mlops_helpers.experiment_plan import ExperimentPlan
 from mlops_helpers.exposure_sums import (
     CROSSED,
     ExposureSums,
-    compared_until,
+    before,
+    compared,
     complete_until,
     in_full_split,
     month_of_size,
@@ -129,16 +130,13 @@ def sample_of(sums: ExposureSums, plan: ExperimentPlan) -> Sample:
     cells, arms = sums.cells, plan.arms
     n = cells["n"].to_numpy(dtype=float)
     variant = cells["variant"].to_numpy()
-    month = cells["month"]
-    complete = (month < complete_until(plan, sums.as_of)).to_numpy(dtype=bool)
-    until = compared_until(cells, plan, sums.as_of, sums.stages)
-    early = (month < until).to_numpy(dtype=bool)
+    complete = before(cells, complete_until(plan, sums.as_of))
     full, silent = in_full_split(sums), without_outcome(sums)
 
     def each(which: NDArray[np.bool_]) -> dict[str, int]:
         return {arm: round(n[which & (variant == arm)].sum()) for arm in arms}
 
-    due = early & full
+    due = compared(sums, plan)
     used = due & ~silent
     approved = (cells["decision"] == "approve").to_numpy(dtype=bool)
     stage = cells["stage"].to_numpy(dtype=int)
@@ -148,7 +146,7 @@ def sample_of(sums: ExposureSums, plan: ExperimentPlan) -> Sample:
         **sums.left_out,
         "month not complete yet": round(n[~complete].sum()),
         "before the full split": round(n[complete & ~full].sum()),
-        "after the planned size": round(n[complete & full & ~early].sum()),
+        "after the planned size": round(n[complete & full & ~due].sum()),
         "approved, outcome missing": sum(missing.values()),
     }
     return Sample(

@@ -15,22 +15,20 @@ import hashlib
 import math
 import numbers
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 from pandas.util import hash_array
-from scipy import stats
 
 from mlops_helpers.unit_ids import id_texts
 
-__all__ = ["Experiment", "Holdout", "ratio_p_value"]
+__all__ = ["Experiment", "Holdout"]
 
 _LONGEST_NAME = 1000  # bytes, as `log_rows` has it of what is indexed
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LEAST_PLANNED = 10  # units of an arm below which chi-square raises false alarms
 _EXPERIMENT, _HOLDOUT = b"", b"holdout"  # a holdout and an experiment of one name are independent
 
 
@@ -160,26 +158,6 @@ class Holdout:
         A larger share holds all whom a smaller one held.
         """
         return _positions(units, _key(self.name, self.salt, _HOLDOUT)) < self.share
-
-
-def ratio_p_value(counts: Sequence[int], split: Sequence[float]) -> float:
-    """How probable counts this far from the split are by chance: chi-square.
-
-    Two arms of which one should have fewer than 10 units get the exact binomial test. No units are
-    as far from the split as chance has it: 1. Raises `ValueError` for what are no counts.
-    """
-    if len(counts) != len(split) or not all(n >= 0 and n == int(n) for n in counts):
-        raise ValueError(
-            f"counts is {counts!r} for the split {split!r}, must be a whole number of units, 0 or "
-            "more, for each share."
-        )
-    total = int(sum(counts))
-    if not total:
-        return 1.0
-    planned = [share * total for share in split]
-    if len(counts) == 2 and min(planned) < _LEAST_PLANNED:
-        return float(stats.binomtest(int(counts[0]), total, split[0]).pvalue)
-    return float(stats.chisquare(counts, planned).pvalue)
 
 
 def _check_names(name: object, salt: object) -> None:

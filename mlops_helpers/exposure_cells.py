@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CELL_KEYS",
     "CELL_SUMS",
+    "before",
     "compared_until",
     "complete_until",
     "from_codes",
@@ -88,15 +89,14 @@ def last_month(
     not: what happened to them does not decide which are compared.
     """
     used = full_stages(stages)[cells["stage"].to_numpy(dtype=int)]
-    complete = (cells["month"] < complete_until(plan, as_of)).to_numpy(dtype=bool)
-    return month_of_size(cells, plan, used & complete)
+    return month_of_size(cells, plan, used & before(cells, complete_until(plan, as_of)))
 
 
 def month_of_size(
     cells: pd.DataFrame, plan: ExperimentPlan, used: NDArray[np.bool_]
 ) -> pd.Timestamp | None:
     """The first month until whose end the cells in use give every arm its planned size."""
-    place, months = pd.factorize(cells["month"], sort=True)
+    months, place = np.unique(_months(cells), return_inverse=True)
     reached = np.ones(len(months), dtype=bool)
     n = cells["n"].to_numpy(dtype=float)
     variant = cells["variant"].to_numpy()
@@ -104,7 +104,16 @@ def month_of_size(
         mine = used & (variant == arm)
         so_far = np.bincount(place[mine], weights=n[mine], minlength=len(months)).cumsum()
         reached &= so_far >= needed
-    return pd.Timestamp(months[reached.argmax()]) if reached.any() else None
+    return pd.Timestamp(months[reached.argmax()], tz="UTC") if reached.any() else None
+
+
+def before(cells: pd.DataFrame, instant: pd.Timestamp) -> NDArray[np.bool_]:
+    """Which cells are of a month that began before an instant."""
+    return _months(cells) < instant.tz_convert(None).to_datetime64()
+
+
+def _months(cells: pd.DataFrame) -> NDArray[np.datetime64]:
+    return pd.DatetimeIndex(cells["month"]).tz_convert(None).to_numpy()
 
 
 def compared_until(

@@ -19,6 +19,7 @@ from mlops_helpers.delong import auc_moments
 from mlops_helpers.exposure_cells import (
     CELL_KEYS,
     CELL_SUMS,
+    before,
     compared_until,
     complete_until,
     from_codes,
@@ -49,6 +50,7 @@ __all__ = [
     "STRANGE",
     "ExposureSums",
     "analysed",
+    "before",
     "checked_instant",
     "compared",
     "compared_until",
@@ -163,7 +165,7 @@ def without_outcome(sums: ExposureSums) -> NDArray[np.bool_]:
 def compared(sums: ExposureSums, plan: ExperimentPlan) -> NDArray[np.bool_]:
     """Which cells the arms' comparison is about: of the full split, before `compared_until`."""
     until = compared_until(sums.cells, plan, sums.as_of, sums.stages)
-    return in_full_split(sums) & (sums.cells["month"] < until).to_numpy(dtype=bool)
+    return in_full_split(sums) & before(sums.cells, until)
 
 
 def analysed(sums: ExposureSums, plan: ExperimentPlan) -> NDArray[np.bool_]:

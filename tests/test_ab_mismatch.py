@@ -67,6 +67,15 @@ def test_nobody_fails():
     assert not check.passed
 
 
+@pytest.mark.parametrize("wrong", [-1, 1.5, float("nan")])
+def test_what_are_no_counts_is_refused(wrong):
+    """Whole units, 0 or more."""
+    with pytest.raises(ValueError, match=r"counts is .* must be a whole number of units"):
+        check_stages([{"control": wrong, "b": 5}], [(0.5, 0.5)])
+    with pytest.raises(ValueError, match="whole number of units"):
+        check_ratio({"control": wrong, "treatment": 5}, Experiment("x"))
+
+
 def test_a_small_arm_has_scipys_binomial_test():
     """Few planned in one stage: the exact p-value."""
     found = check_ratio({"control": 990, "treatment": 17}, Experiment("x", split=(0.99, 0.01)))

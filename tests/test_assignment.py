@@ -11,7 +11,7 @@ import pytest
 from pandas.util import hash_array
 from scipy import stats
 
-from mlops_helpers.assignment import Experiment, Holdout, ratio_p_value
+from mlops_helpers.assignment import Experiment, Holdout
 
 PLAN = Experiment("champion-2-against-1")
 UNITS = [f"loan-{i}" for i in range(20_000)]
@@ -132,20 +132,6 @@ def test_numbers_of_every_kind_make_the_same_plan(numbers):
     same = Experiment("x", arms=("a", "b"), split=np.array([0.5, 0.5]))
     assert same == Experiment("x", arms=("a", "b"))
     assert hash(same) == hash(Experiment("x", arms=("a", "b")))
-
-
-def test_the_mismatch_of_no_units_is_none():
-    """Nothing seen is no evidence; with few units the test is exact, with many chi-square."""
-    assert ratio_p_value((0, 0), (0.5, 0.5)) == ratio_p_value((0, 0, 0), (0.5, 0.25, 0.25)) == 1.0
-    assert ratio_p_value((4, 0), (0.5, 0.5)) == pytest.approx(2 / 16)
-    assert ratio_p_value((60, 40), (0.5, 0.5)) == pytest.approx(stats.chi2.sf(4, 1))
-
-
-@pytest.mark.parametrize("counts", [(1,), (-1, 5), (1.5, 2), (float("nan"), 2)])
-def test_what_are_no_counts_is_refused(counts):
-    """A count for each share, of whole units."""
-    with pytest.raises(ValueError, match=r"counts is .* must be a whole number of units"):
-        ratio_p_value(counts, (0.5, 0.5))
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, float("nan"), None, "0.1", True, Decimal("0.1")])

@@ -197,3 +197,14 @@ def test_equal_rates_are_tested_by_the_pooled_z():
     found = rates_p_value((30, 400), (52, 420))
     table = [[30, 370], [52, 368]]
     assert found == pytest.approx(stats.chi2_contingency(table, correction=False).pvalue)
+
+
+def test_errors_that_both_means_share_leave_a_ratio_of_one_alone():
+    """Fieller's limits are where the statistic of "treatment - r * control" is critical."""
+    a, b = Moments(50, 10.0, 30.0), Moments(60, 15.0, 20.0)
+    for common in (0.0, 0.5):
+        found = two_samples.relative_difference(a, b, 1.96, common=common)
+        for limit in (found.low, found.high):
+            r = 1 + limit
+            error = 20 / 60 + common + r**2 * (30 / 50 + common) - 2 * r * common
+            assert abs(15 - r * 10) / np.sqrt(error) == pytest.approx(1.96)
