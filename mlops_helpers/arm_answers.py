@@ -21,9 +21,9 @@ from mlops_helpers.scoring import Classifier, prediction_id, score
 __all__ = ["MOST_FAILURES", "PROBES", "Serving", "answers_of", "in_one_line", "joined"]
 
 MOST_FAILURES, PROBES = 64, 5
-"""Failing passes of a version in one call: what it was not asked by then, control answers. Five rows
-that it cannot take are found among a thousand. A version that can answer none of so many single
-rows, taken from the whole lot, is broken altogether and is asked no more."""
+"""Failing passes of a version in one call: what it was not asked by then, control answers. Five
+rows that it cannot take are found among a thousand. A version that can answer none of so many
+single rows, taken from the whole lot, is broken altogether and is asked no more."""
 Part = tuple[NDArray[np.int64], pd.DataFrame]  # places, and the rows that belong there
 _LONGEST_TOLD = 200  # characters of an error's text
 

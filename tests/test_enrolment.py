@@ -112,6 +112,32 @@ def test_the_planned_end_is_the_end():
     assert (at(Enrolment.always(plan, running=False), "2024-01-01") == NOBODY).all()
 
 
+def test_nobody_is_enrolled_before_the_planned_start():
+    """Though it was started early: the plan says when it is meant to run."""
+    plan = plan_of(start=day("2024-01-20"))
+    for enrolment in (Enrolment.always(plan, running=True), Enrolment.of(plan, life(plan))):
+        assert (at(enrolment, "2024-01-19 23:59:59.999999") == NOBODY).all()
+        assert (at(enrolment, "2024-01-20") >= 0).all()
+
+
+@pytest.mark.parametrize("unit", [12.0, True, b"x", None, ("t",)])
+@pytest.mark.parametrize("running", [True, False])
+def test_what_is_no_id_is_refused_in_every_state(unit, running):
+    """An id that a pause lets pass would be another unit when it is over."""
+    units = pd.Series(["loan-1", unit], dtype=object)
+    times = pd.Series([day("2024-01-01")] * 2)
+    with pytest.raises(ValueError, match="unit 1"):
+        Enrolment.always(plan_of(), running=running).numbers(units, times)
+
+
+@pytest.mark.parametrize("until", [pd.NaT, "2024", 5, pd.Timestamp("2024-01-01")])
+def test_a_record_is_read_until_an_instant(until):
+    """Anything else would hide all of its events."""
+    plan = plan_of()
+    with pytest.raises(ValueError, match="must be an instant"):
+        Enrolment.of(plan, life(plan), until)
+
+
 def test_the_held_out_are_so_in_every_state():
     """Before, during, in pauses and after: the same units, and no others change their arm."""
     plan = plan_of(holdout=Holdout("kept out", 0.1))

@@ -44,6 +44,50 @@ def test_sizes_that_cannot_be_are_refused(file_log, batch, room):
         ExposureBuffer(file_log, batch_rows=batch, buffer_rows=room)
 
 
+@pytest.mark.parametrize("sizes", [(None, 10), ("5", 10), (1, 1.5), (True, 10)])
+def test_what_are_no_sizes_is_refused(file_log, sizes):
+    """Whole numbers, named."""
+    with pytest.raises(ValueError, match=r"_rows is .*, must be a whole number of rows"):
+        ExposureBuffer(file_log, batch_rows=sizes[0], buffer_rows=sizes[1])
+
+
+def test_without_a_log_there_is_no_buffer():
+    """Found when it is made, not when the first batch is full."""
+    with pytest.raises(TypeError, match="log came as NoneType, must be a PredictionLog"):
+        ExposureBuffer(None, batch_rows=1, buffer_rows=10)
+
+
+def test_who_finds_no_room_is_told_what_is_in_the_way(file_log, monkeypatch):
+    """A hand-over that takes long, or others on their way: fewer at once would not help."""
+    buffer = ExposureBuffer(file_log, batch_rows=50, buffer_rows=100)
+    begun, go, append = threading.Event(), threading.Event(), file_log.append
+
+    def slow(rows: pd.DataFrame) -> int:
+        begun.set()
+        assert go.wait(30)
+        return append(rows)
+
+    monkeypatch.setattr(file_log, "append", slow)
+    with buffer.room(60), pytest.raises(BufferFull, match=r"Others are being answered: ask again"):
+        buffer.room(41).__enter__()
+    storing = threading.Thread(target=buffer.put, args=(ROWS.head(60),))
+    storing.start()
+    assert begun.wait(30)
+    try:
+        said = (
+            r"nobody was answered\. Another thread has been handing over to the log for \d+\.\d s"
+        )
+        with pytest.raises(BufferFull, match=said):
+            buffer.room(41).__enter__()
+        with buffer.room(40):
+            assert buffer.put(ROWS.iloc[60:100]) == ""  # others go on meanwhile
+    finally:
+        go.set()
+        storing.join()
+    buffer.flush()
+    assert stored(file_log) == sorted(ROWS.head(100)["prediction_id"])
+
+
 def test_the_log_is_asked_once_a_batch(file_log, monkeypatch):
     """Single exposures wait until a batch is full; the rest waits for flush."""
     buffer = ExposureBuffer(file_log, batch_rows=30, buffer_rows=400)

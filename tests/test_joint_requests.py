@@ -129,5 +129,10 @@ def test_what_cannot_be_is_refused(log):
     router = ExperimentRouter(log, plan_of(), stands())
     with pytest.raises(ValueError, match="most is 0"):
         JointRequests(router, most=0)
+    for most in (None, "5", 2.5, True):
+        with pytest.raises(ValueError, match=r"most is .*, must be 1 or more"):
+            JointRequests(router, most=most)
+    with pytest.raises(TypeError, match="applications came as NoneType"):
+        JointRequests(router).decide(None)
     with pytest.raises(ValueError, match="lack the column 'applied_at'"):
         JointRequests(router).decide(ROWS.drop(columns="applied_at"))

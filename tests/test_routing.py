@@ -1,12 +1,15 @@
 """An experiment is served: by arm, with a fallback, each exposure logged once."""
 
+import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from mlops_helpers import routing
 from mlops_helpers.assignment import Experiment
 from mlops_helpers.data import simulate_applications
 from mlops_helpers.experiments import Experiments, UnknownExperiment
@@ -214,17 +217,21 @@ def test_leaving_with_a_log_that_is_away_says_so(file_log):
     ("change", "error", "said"),
     [
         ({"application_id": None}, ValueError, "application_id|has no id"),
-        ({"application_id": 1.5}, ValueError, "must be a text or a whole number"),
+        ({"application_id": 12.0}, ValueError, "must be a text or a whole number"),
+        ({"application_id": True}, ValueError, "must be a text or a whole number"),
+        ({"application_id": b"x"}, ValueError, "must be a text or a whole number"),
         ({"applied_at": pd.Timestamp("2024-01-01")}, ValueError, "no time zone"),
         ({"applied_at": pd.NaT}, ValueError, "scored_at"),
         ({"loan_amount": np.inf}, ValueError, "loan_amount == inf"),
+        ({"loan_amount": np.nan}, ValueError, "loan_amount == nan"),
+        ({"loan_amount": 1e200}, ValueError, r"loan_amount == 1e\+200"),
     ],
 )
 @pytest.mark.parametrize("status", ["running", "paused"])
 def test_what_could_not_be_analysed_is_not_answered(file_log, change, error, said, status):
-    """No id, no time, no finite amount: refused in words, nobody answered, nothing waits."""
+    """No id, no time, no amount: refused in words, nobody answered, whether or not it runs."""
     bad = ROWS.assign(**change)
-    router = ExperimentRouter(file_log, plan_of(holdout=HELD), stands(), status=status)
+    router = ExperimentRouter(file_log, plan_of(), stands(), status=status)
     with pytest.raises(error, match=said):
         router.decide(bad)
     assert router.unlogged == 0
@@ -256,13 +263,65 @@ def test_nobody_asks(file_log):
         (stands(c=Stand(4)), {}, r"'c': 4.* 'c': 3"),
         (stands(), {"status": "on"}, "status is 'on'"),
         (stands(), {"batch_rows": 0}, "batch_rows is 0"),
+        (stands() | {"b": 5}, {}, r"'b': None.* 'b': 2"),
+        (stands(), {"refresh_seconds": 0}, "refresh_seconds is 0, must be seconds above 0"),
+        (stands(), {"refresh_seconds": "60"}, "refresh_seconds is '60'"),
     ],
-    ids=["none", "another", "status", "batch"],
+    ids=["none", "another", "status", "batch", "no model", "at once", "text"],
 )
 def test_a_router_that_could_not_serve_is_not_made(file_log, models, options, said):
     """An arm without its model, a status that is none."""
     with pytest.raises(ValueError, match=said):
         ExperimentRouter(file_log, plan_of(), models, **options)
+
+
+@pytest.mark.parametrize("what", ["log", "plan", "models"])
+def test_a_router_of_nothing_is_not_made(file_log, what):
+    """Said at once, not when the first batch is full."""
+    given = {"log": file_log, "plan": plan_of(), "models": stands()} | {what: None}
+    with pytest.raises(TypeError, match=f"{what} came as NoneType, must be a"):
+        ExperimentRouter(**given)
+
+
+def test_leaving_in_any_way_stores_what_waits(file_log):
+    """By an exit, as a handler of SIGTERM makes it; `close` does without a block."""
+    router = ExperimentRouter(file_log, plan_of(), stands())
+
+    def stopped() -> None:
+        with router:
+            router.decide(ROWS.head(30))
+            sys.exit()
+
+    with pytest.raises(SystemExit):
+        stopped()
+    router.decide(ROWS.head(50))
+    assert (router.unlogged, len(file_log.window())) == (50, 30)
+    router.close()
+    assert (router.unlogged, len(file_log.window())) == (0, 50)
+
+
+def test_what_an_application_was_told_first_is_what_counts(log):
+    """It is sent again when the treatment is mended; the log has the first answer, by its id."""
+    failing = [True]
+    models = stands(b=Stand(2, 0.15, fails=lambda _: failing[0]))
+    plan = plan_of()
+    with ExperimentRouter(log, plan, models, batch_rows=150) as router:
+        first = router.decide(ROWS.head(100)).predictions
+        failing[0] = False
+        again = router.decide(ROWS).predictions
+    assert again["prediction_id"].head(100).tolist() == first["prediction_id"].tolist()
+    assert not again["fallback"].any()
+    told = pd.concat([first, again.iloc[100:]])
+    known = told.assign(default=0, outcome_at=told["scored_at"] + pd.Timedelta(days=30))
+    assert log.record_outcomes(known[["prediction_id", "default", "outcome_at"]]).stored == 400
+    as_of = days(365)
+    expected = int(first["fallback"].sum())
+    assert expected > 0
+    for sums in (log.exposure_sums(plan, as_of=as_of), from_rows(log.window(), plan, as_of=as_of)):
+        cells = sums.cells
+        assert cells.loc[cells["fallback"], "n"].sum() == expected
+        assert cells.loc[cells["decision"] == "approve", "default"].notna().all()
+        assert sums.left_out["repeated exposures"] == 0
 
 
 def test_threads_share_a_router(file_log):
@@ -376,6 +435,89 @@ def test_a_registered_experiment_is_served_through_its_life(file_log):
             expected = score(model.pipeline, ROWS[mine], **given)["probability"]
             assert treated["probability"][mine].tolist() == pytest.approx(expected.tolist())
     assert registry.loads == [1, 2]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass when a test says so."""
+    passed = [0.0]
+    monkeypatch.setattr(routing, "time", SimpleNamespace(monotonic=lambda: passed[0]))
+    return passed
+
+
+def test_the_record_is_read_again_by_itself(file_log, clock):
+    """A ramp and a pause are known after a minute at the latest; with None never."""
+    steps, plan = Experiments(file_log), two_arms()
+    steps.draft(plan, days(-9))
+    steps.start("ramped", days(0), available=[1, 2])
+    follows, stays = (
+        router_for(Shelf(), file_log, "ramped", refresh_seconds=seconds) for seconds in (60, None)
+    )
+
+    def treated(router: ExperimentRouter, day: float) -> int:
+        found = router.decide(ROWS, scored_at=days(day))
+        assert found.faults == ()
+        return int((found.predictions["variant"] == "treatment").sum())
+
+    few = treated(follows, 1)
+    assert 0 < few < 80
+    steps.ramp("ramped", 1.0, days(2), "announced")
+    assert treated(follows, 3) == few
+    clock[0] = 60.0
+    assert treated(follows, 1) == few  # what was in force then
+    many = treated(follows, 3)
+    assert many > 160
+    steps.pause("ramped", days(4), "a broken feed")
+    clock[0] = 119.0
+    assert treated(follows, 5) == many
+    clock[0] = 120.0
+    assert treated(follows, 5) == 0
+    assert treated(stays, 5) == few
+
+
+def test_a_record_that_cannot_be_read_again_is_a_fault(file_log, clock, monkeypatch):
+    """Answers go on as before, and it is tried again a minute later."""
+    steps = Experiments(file_log)
+    steps.draft(plan_of(), days(-9))
+    steps.start("serving", days(0))
+    router = ExperimentRouter(file_log, plan_of(), stands())
+    router.refresh()
+
+    def asked() -> tuple[str, ...]:
+        decided = router.decide(ROWS, scored_at=days(1))
+        assert decided.predictions["variant"].tolist() == ARMS.tolist()
+        return decided.faults
+
+    clock[0] = 60.0
+    with monkeypatch.context() as patch:
+        patch.setattr(Experiments, "get", away)
+        (fault,) = asked()
+        assert fault == (
+            "the record of experiment 'serving' could not be read again, what it said before is "
+            "followed: LogError: the log's store does not answer"
+        )
+        assert asked() == ()  # not for every answer
+        clock[0] = 120.0
+        assert asked() == (fault,)
+    clock[0] = 180.0
+    assert asked() == ()
+
+
+def away(*_):
+    """In place of a step that needs the store."""
+    raise LogError("the log's store does not answer")
+
+
+@pytest.mark.parametrize("at", ["2024", pd.Timestamp("2024-01-01"), 5, pd.NaT])
+def test_what_is_no_instant_changes_nothing(file_log, at):
+    """Read until then, the record would say that nobody is enrolled."""
+    steps = Experiments(file_log)
+    steps.draft(plan_of(), days(-9))
+    steps.start("serving", days(-8))
+    router = ExperimentRouter(file_log, plan_of(), stands())
+    with pytest.raises(ValueError, match=r"at is .* must be an instant"):
+        router.refresh(at)
+    assert router.decide(ROWS).predictions["variant"].tolist() == ARMS.tolist()
 
 
 def test_a_router_needs_its_experiment_and_its_models(file_log):
