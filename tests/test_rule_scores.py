@@ -98,7 +98,7 @@ def test_a_second_verdict_is_found_out(monkeypatch):
 
 def test_outcomes_that_are_missing_deploy_nothing():
     """Neither a delay that is too short nor a few lost loans make a winner of what is none."""
-    found = missing_rates(repeats=15, seed=6)
+    found = missing_rates(repeats=30, seed=6)
     assert found["nominal"].tolist() == [0.0, 0.025]
     assert found["rate"][0] == 0.0
     assert found["kept"].all()
