@@ -28,7 +28,8 @@ def refused_changes(
         elif record["status"] != "draft" and key not in _MAY_MOVE:
             yield key, old, new, "fixed at the start, for the analysis rests on it"
         elif key == "ramp" and not _is_number(new):
-            yield key, old, new, f"must be a number above {old} and at most 1"
+            least = 0 if record["status"] == "draft" else old
+            yield key, old, new, f"must be a number above {least} and at most 1"
         elif record["status"] != "draft" and key == "ramp" and new < old:
             yield key, old, new, "a ramp only grows, or treated units would go back to control"
 

@@ -335,7 +335,7 @@ def test_a_draft_may_be_changed_and_that_is_recorded():
     for wrong, said in (
         (None, "changes is None, must be new values by field"),
         (["size"], r"changes is \['size'\], must be"),
-        ({"ramp": None}, "ramp 0.1 -> None: must be a number above 0.1 and at most 1"),
+        ({"ramp": None}, "ramp 0.1 -> None: must be a number above 0 and at most 1"),
         ({"ramp": True}, "ramp 0.1 -> True: must be a number above"),
         ({"ramp": "0.5"}, "ramp 0.1 -> '0.5': must be a number above"),
         ({"ramp": float("nan")}, "ramp 0.1 -> nan: must be a number above"),

@@ -21,8 +21,8 @@ RUNNING = DRAFT | {"status": "running"}
         (RUNNING, "ramp", 0.05, "a ramp only grows"),
         (DRAFT, "ramp", 0.05, None),
         *(
-            (one, "ramp", x, "a number above 0.1 and")
-            for one in (DRAFT, RUNNING)
+            (one, "ramp", x, f"a number above {least} and at most 1")
+            for one, least in ((DRAFT, 0), (RUNNING, 0.1))
             for x in ("1", None, True)
         ),
         (RUNNING, "ramp", math.nan, "a number above 0.1 and at most 1"),
