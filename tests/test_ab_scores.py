@@ -26,7 +26,7 @@ COLUMNS = ["claim", "promise", "nominal", "rate", "low", "high", "n", "kept", "n
 @pytest.fixture(scope="module")
 def scored() -> pd.DataFrame:
     """A small table of everything."""
-    return error_rates(repeats=15, seed=3)
+    return error_rates(repeats=10, seed=3)
 
 
 def test_every_claim_has_its_rate_and_interval(scored):
