@@ -136,13 +136,13 @@ class Experiments:
         """The plan as it is now, and the record: status, events, results.
 
         Raises `ValueError` for a record of an earlier release that is no whole plan; what it holds
-        is among the `PredictionLog.experiments()`.
+        is among the `PredictionLog.experiments()`. Raises `log_store.LogError` for a damaged one.
         """
         record = self._known(name)
         return ExperimentPlan.from_dict(record), record
 
     def names(self) -> tuple[str, ...]:
-        """All names in order."""
+        """All names in order, also those of damaged records."""
         return tuple(record["name"] for record in self._log.experiments())
 
     def _known(self, name: str) -> Record:

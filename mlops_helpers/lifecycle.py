@@ -62,7 +62,10 @@ _WAY_OUT = {
     "completed": "it never starts again; draft a new experiment under another name",
 }
 _UNASKED = ("started", "analysed")  # events that need no reason
-_STAYS = ("drafted", "analysed")  # events that are not taken back
+_OR_ELSE = {  # events that are not taken back
+    "drafted": ", or draft the plan under another name",
+    "analysed": "",
+}
 
 
 def draft(plan: ExperimentPlan, at: pd.Timestamp, *, stored: Record | None = None) -> Record:
@@ -200,7 +203,7 @@ def _stop(
 ) -> Record:
     """Paused or completed; what was still to come is taken back."""
     before, to_come = as_of(record, at)
-    stays = any(one["event"] in _STAYS for one in to_come)
+    stays = any(one["event"] in _OR_ELSE for one in to_come)
     if not to_come or stays or repeated(as_known(record), event, at, reason, {}):
         return _step(record, event, at, reason, status=event)
     wrong = []
@@ -238,9 +241,8 @@ def _step(
     last = record["events"][-1] if record["events"] else None
     if last and pd.Timestamp(when) < pd.Timestamp(last["at"]):
         against.append(
-            f"it was {last['event']} later, at {last['at']}: steps are in order of time, so give "
-            + ("a later one" if last["event"] in _STAYS else "a later one, or take that step back")
-            + ("" if last["event"] in _STAYS else " with pause or complete")
+            f"it was {last['event']} later, at {last['at']}: steps are in order of time, so give a "
+            "later one" + _OR_ELSE.get(last["event"], ", or take it back with pause or complete")
         )
     if event not in _UNASKED and (not isinstance(reason, str) or not reason.strip()):
         against.append(f"reason is {reason!r}; say why, in words")

@@ -258,7 +258,11 @@ def test_what_came_true_is_not_taken_back():
     analysed = lifecycle.result(ramped, day(7), "go on", "Go on.")
     with pytest.raises(StepRefused, match=r"it was analysed later, at .* so give a later one\."):
         lifecycle.pause(analysed, day(6), "harm")
-    with pytest.raises(StepRefused, match="give a later one, or take that step back with pause or"):
+    with pytest.raises(
+        StepRefused, match=r"drafted later, .* or draft the plan under another name"
+    ):
+        lifecycle.start(lifecycle.draft(PLAN, day(9)), day(8))
+    with pytest.raises(StepRefused, match="give a later one, or take it back with pause or com"):
         lifecycle.amend(ramped, {"end": day(99)}, day(4), "slow")
 
 
