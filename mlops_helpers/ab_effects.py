@@ -129,13 +129,21 @@ def _effect(
     means = control.profit, treatment.profit
     if metric == ADJUSTED:
         means = control.adjusted or control.profit, treatment.adjusted or treatment.profit
-    common = control.common if metric == ADJUSTED else 0.0
-    return _of_means(*means, alpha, look, enough=enough, common=common)
+        arms = control, treatment
+        return _of_means(*means, alpha, look, enough=enough, arms=arms)
+    return _of_means(*means, alpha, look, enough=enough)
 
 
 def _of_means(
-    control: Moments, treatment: Moments, alpha: float, look: _Look, *, enough: bool, common: float
+    control: Moments,
+    treatment: Moments,
+    alpha: float,
+    look: _Look,
+    *,
+    enough: bool,
+    arms: tuple[ArmFigures, ArmFigures] | None = None,
 ) -> dict[str, Any]:
+    """arms: those whose adjusted means these are, which have a part of their error in common."""
     if look.kind != "fixed":
         found, p = look.reach(control, treatment, alpha)
     elif enough:
@@ -144,8 +152,19 @@ def _of_means(
         value = treatment.mean - control.mean
         found, p = Interval(value, _NAN, _NAN, control.n + treatment.n), _NAN
     critical = _critical(found, control, treatment)
-    relative = relative_difference(control, treatment, critical, common=common)
+    common, means = 0.0, (control, treatment)
+    if arms is not None:
+        # a tilt of one arm alone is as if the other's own error were smaller by as much
+        common = arms[0].common + arms[0].tilt + arms[1].tilt
+        shift = arms[1].tilt - arms[0].tilt
+        means = _wider(control, -shift), _wider(treatment, shift)
+    relative = relative_difference(*means, critical, common=common)
     return _row(control, treatment, found, relative, p)
+
+
+def _wider(values: Moments, square: float) -> Moments:
+    """Moments whose squared standard error is larger by `square`."""
+    return Moments(values.n, values.mean, values.variance + values.n * square)
 
 
 def _of_rates(

@@ -41,6 +41,8 @@ class ArmFigures:
     common: the squared standard error that the adjusted means of all arms have in common, of the
     covariate's mean over all arms; it is in no adjusted variance, because in a difference it
     cancels.
+    tilt: the covariance of the arm's own part of the adjusted mean with that common part. It is not
+    0 where the arm's slope on the covariate is another than that of all arms.
     """
 
     n: int
@@ -52,6 +54,7 @@ class ArmFigures:
     granted: int
     complete: int
     common: float = 0.0
+    tilt: float = 0.0
 
 
 def arm_figures(
@@ -92,6 +95,7 @@ def arm_figures(
             granted=round(n[due & taken & (variant == arm)].sum()),
             complete=round(n[due & (variant == arm)].sum()),
             common=common,
+            tilt=_tilt(total, theta, sum(each[0] for each in totals.values())),
         )
         for arm, total in totals.items()
     }
@@ -108,7 +112,7 @@ def levels(figures: Mapping[str, ArmFigures], alpha: float) -> list[dict[str, An
             "auc_approved": _auc_interval(found, alpha),
         }
         if found.adjusted is not None:
-            own[ADJUSTED] = _mean_interval(found.adjusted, alpha, found.common)
+            own[ADJUSTED] = _mean_interval(found.adjusted, alpha, found.common + 2 * found.tilt)
         rows += [{"variant": arm, "metric": metric, **vars(i)} for metric, i in own.items()]
     return rows
 
@@ -152,6 +156,14 @@ def _adjusted(total: NDArray[np.float64], theta: float, mean_x: float) -> Moment
     return Moments(plain.n, plain.mean - theta * (x / n - mean_x), max(variance, 0.0))
 
 
+def _tilt(total: NDArray[np.float64], theta: float, n_all: float) -> float:
+    """`ArmFigures.tilt`: theta / n_all times the covariance of what is left with the covariate."""
+    n, y, x, x2, xy = total[0], *total[[3, 5, 6, 7]]
+    if n < 2:
+        return 0.0
+    return theta * (xy - x * y / n - theta * (x2 - x**2 / n)) / (n - 1) / n_all
+
+
 def _auc(positives: int, negatives: int, auc: float, variance: float) -> Moments:
     n = int(positives) + int(negatives)
     return Moments(n, float(auc), float(variance) * n)
@@ -176,6 +188,6 @@ def _mean_interval(values: Moments, alpha: float, common: float = 0.0) -> Interv
     """
     if values.n < MIN_ROWS:
         return Interval(values.mean, _NAN, _NAN, values.n)
-    error = math.sqrt(values.variance / values.n + common)
+    error = math.sqrt(max(values.variance / values.n + common, 0.0))
     reach = stats.t.ppf(1 - alpha / 2, values.n - 1) * error
     return Interval(values.mean, float(values.mean - reach), float(values.mean + reach), values.n)

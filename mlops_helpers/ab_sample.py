@@ -38,6 +38,9 @@ weight: at equal true profit, with arms that approve 27 % and 76 %, 30 % missing
 """
 
 
+_EARLY = "before the full split"
+
+
 @dataclass(frozen=True)
 class Sample:
     """Who is compared and who is not; every count is of applications.
@@ -45,7 +48,8 @@ class Sample:
     complete: of the months that are compared and the full split, by arm. missing: of those,
     approved and without an outcome. compared: the others. fallbacks: compared ones that another
     version than the arm's answered. granted: complete and approved. waiting: of months that are
-    not complete, or from before the full split.
+    not complete, or from before the full split. planned_split: scored at the planned split, of
+    whatever month.
     arrives: in which month every arm will have been given the planned number of applications, at
     the traffic so far; None where no traffic tells.
     """
@@ -58,6 +62,7 @@ class Sample:
     fallbacks: dict[str, int]
     granted: dict[str, int]
     waiting: int
+    planned_split: dict[str, int]
     arrives: pd.Timestamp | None
 
     def mismatch(self) -> str:
@@ -69,6 +74,9 @@ class Sample:
             for arm, n in self.srm.counts.items()
         )
         if not sum(self.srm.counts.values()):
+            out = [f"{n:,} {reason}" for reason, n in self.left_out.items() if n]
+            if out:
+                return f"no row of the log can be used: {', '.join(out)}."
             return "no application was exposed yet."
         return (
             f"sample-ratio mismatch: {told}, {p_in_words(self.srm.p_value)}; the limit is "
@@ -117,6 +125,12 @@ class Sample:
 
     def too_little(self) -> str:
         """What is missing for a comparison; nothing if each arm can be compared."""
+        early = self.left_out[_EARLY]
+        if early and not any(self.planned_split.values()):
+            return (
+                f"none of {early:,} applications of complete months was scored at the planned "
+                "split. Ramp the experiment to 1."
+            )
         for arm, n in self.compared.items():
             if n < 2:
                 return f"arm {arm} has {n} applications that can be analysed, needs 2 or more."
@@ -145,7 +159,7 @@ def sample_of(sums: ExposureSums, plan: ExperimentPlan) -> Sample:
     left_out = {
         **sums.left_out,
         "month not complete yet": round(n[~complete].sum()),
-        "before the full split": round(n[complete & ~full].sum()),
+        _EARLY: round(n[complete & ~full].sum()),
         "after the planned size": round(n[complete & full & ~due].sum()),
         "approved, outcome missing": sum(missing.values()),
     }
@@ -158,6 +172,7 @@ def sample_of(sums: ExposureSums, plan: ExperimentPlan) -> Sample:
         fallbacks=each(used & cells["fallback"].to_numpy(dtype=bool)),
         granted=each(due & approved),
         waiting=round(n[~(complete & full)].sum()),
+        planned_split=each(full),
         arrives=_arrives(sums, plan, each(full)),
     )
 

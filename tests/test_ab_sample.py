@@ -56,6 +56,27 @@ def test_a_mismatch_names_units_that_met_two_arms():
     assert "two arms" not in sampled(frame.drop(treated)).mismatch()
 
 
+def test_rows_that_were_all_left_out_are_explained():
+    """Everybody in both arms, or in an arm of another name: the reason, with its count."""
+    frame = exposed(40)
+    twice = pd.concat([frame.assign(variant=arm) for arm in planned().arms])
+    assert sampled(twice).mismatch() == (
+        "no row of the log can be used: 80 exposed to more than one arm."
+    )
+    shouted = sampled(frame.assign(variant="CONTROL")).mismatch()
+    assert "40 not in an arm of the experiment" in shouted
+
+
+def test_a_ramp_that_never_ends_is_named():
+    """Nobody was scored at the planned split: more traffic would not help, a full ramp would."""
+    found = sampled(exposed(shares=(0.9, 0.1)), stages=RAMP[:1])
+    assert found.too_little() == (
+        "none of 4,000 applications of complete months was scored at the planned split. Ramp the "
+        "experiment to 1."
+    )
+    assert sampled(exposed(), stages=RAMP).too_little() == ""
+
+
 # --- who is left out ----------------------------------------------------------------------------
 
 

@@ -105,3 +105,18 @@ def test_times_need_a_zone():
     for as_of in (pd.NaT, LATE.tz_localize(None)):
         with pytest.raises(ValueError, match="must be an instant with a time zone"):
             from_rows(frame, planned(), as_of=as_of)
+
+
+def test_what_came_later_is_not_looked_at():
+    """A faulty row scored after as_of stops no earlier analysis; without a time it does."""
+    frame = rows_of(100)
+    later = frame.iloc[[0]].assign(
+        application_id="later", loan_amount=np.nan, scored_at=LATE + pd.Timedelta(seconds=1)
+    )
+    assert total(from_rows(pd.concat([frame, later]), planned(), as_of=LATE)) == 100
+    with pytest.raises(ValueError, match="1 have no finite loan_amount"):
+        from_rows(pd.concat([frame, later.assign(scored_at=LATE)]), planned(), as_of=LATE)
+    with pytest.raises(ValueError, match="1 have no scored_at"):
+        from_rows(
+            frame.assign(scored_at=frame["scored_at"].where(frame.index > 0)), planned(), as_of=LATE
+        )
