@@ -123,10 +123,7 @@ def _exposed(plan: ExperimentPlan, as_of: pd.Timestamp) -> list[sa.ColumnElement
 def _count(
     connection: sa.Connection, plan: ExperimentPlan, as_of: pd.Timestamp
 ) -> tuple[int, int, pd.DatetimeIndex]:
-    """Rows in an arm and rows in none, and the months of both.
-
-    Raises `ValueError` if one in an arm lacks a number it needs.
-    """
+    """Rows in an arm, rows in none, all their months; `ValueError` if an arm's lack a number."""
     in_arm, scored_at = predictions.c.variant.in_(plan.arms), predictions.c.scored_at
     names = ["loan_amount", *([plan.covariate] if plan.covariate is not None else [])]
     lacks = [tables.number(sa.and_(in_arm, predictions.c[name].is_(None))) for name in names]
@@ -198,10 +195,7 @@ def _question(
 
 
 def _exposures(
-    plan: ExperimentPlan,
-    as_of: pd.Timestamp,
-    stages: tuple[Stage, ...],
-    months: pd.DatetimeIndex,
+    plan: ExperimentPlan, as_of: pd.Timestamp, stages: tuple[Stage, ...], months: pd.DatetimeIndex
 ) -> sa.Select[Any]:
     """Each exposure in an arm with the code of its cell (`exposure_sums.from_codes`).
 
