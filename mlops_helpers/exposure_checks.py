@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlops_helpers.unit_ids import id_texts
+
 if TYPE_CHECKING:
     from mlops_helpers.experiment_plan import ExperimentPlan
 
@@ -28,7 +30,7 @@ REPEATED = "repeated exposures"
 
 def checked_instant(as_of: pd.Timestamp) -> None:
     """Raise `ValueError` for what is no instant."""
-    if as_of is pd.NaT or as_of.tzinfo is None:
+    if not isinstance(as_of, pd.Timestamp) or as_of is pd.NaT or as_of.tzinfo is None:
         raise ValueError(
             f"as_of is {as_of}, must be an instant with a time zone. Give it in UTC, e.g. "
             "pd.Timestamp('2025-01-01', tz='UTC')."
@@ -89,8 +91,12 @@ def _wrong(rows: pd.DataFrame, covariate: list[str]) -> dict[str, int]:
 
 
 def one_arm_each(rows: pd.DataFrame, arms: tuple[str, ...]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """One row for each unit of a known arm; units that met two arms are left out."""
+    """One row for each unit of a known arm; units that met two arms are left out.
+
+    Ids are compared as texts, as they are assigned by.
+    """
     known = rows[rows["variant"].isin(arms)]
+    known = known.assign(application_id=id_texts(known["application_id"]))
     left_out = {STRANGE: len(rows) - len(known), CROSSED: 0, REPEATED: 0}
     if known["application_id"].is_unique:
         return known, left_out

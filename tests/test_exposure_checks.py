@@ -120,3 +120,16 @@ def test_what_came_later_is_not_looked_at():
         from_rows(
             frame.assign(scored_at=frame["scored_at"].where(frame.index > 0)), planned(), as_of=LATE
         )
+
+
+def test_ids_are_texts():
+    """12 and "12" are one unit, as for the assignment."""
+    frame = rows_of(2).assign(application_id=[12, "12"], variant=["control", "treatment"])
+    assert from_rows(frame, planned(), as_of=LATE).left_out["exposed to more than one arm"] == 2
+
+
+@pytest.mark.parametrize("as_of", [None, "2024-01-01", 5, pd.NaT, pd.Timestamp("2024-01-01")])
+def test_what_is_no_instant_is_refused(as_of):
+    """An aware Timestamp, nothing else."""
+    with pytest.raises(ValueError, match=r"as_of is .*must be an instant with a time zone"):
+        from_rows(rows_of(2), planned(), as_of=as_of)
