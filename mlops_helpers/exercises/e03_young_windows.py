@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_helpers.exercises.engine import NotAttempted, Wrong, exercise
+from mlops_helpers.exercises.repeated_labels import repeated_labels
 
 Months = Callable[[pd.DataFrame, pd.Timedelta, pd.Timestamp], list[str]]
 
@@ -155,10 +156,10 @@ def _judge_elsewhere(answer: Months) -> None:
             "the same instants, written in New York's time, give other months: the log's months "
             "are those of UTC"
         )
-    if _months(answer, log.iloc[::-1].set_axis(np.zeros(len(log), dtype=int))) != RIGHT:
+    if _months(answer, repeated_labels(log.iloc[::-1])) != RIGHT:
         raise Wrong(
-            "with its rows in another order and an index of zeros the log gives other months, or "
-            "another order of them"
+            "with its rows in another order and labels that repeat the log gives other months, "
+            "or another order of them"
         )
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mlops_helpers.contracts import FEATURES
 from mlops_helpers.exercises.engine import NotAttempted, Wrong, exercise, kind
+from mlops_helpers.exercises.repeated_labels import repeated_labels
 from mlops_helpers.quarantine import broken_rows
 from mlops_helpers.simulation import simulate_applications
 
@@ -129,8 +130,8 @@ def _what_is_no_reason(answer: Retrain) -> None:
     _trains(_run(answer, many), many, "one typing error in 200 rows of the last 30 days")
     later = _in_per_cent(_files(), lambda f: f["applied_at"] >= AS_OF)
     _trains(_run(answer, later), later, "the feed breaks in rows applied for after the day")
-    odd = _files().set_axis(np.zeros(len(_files()), dtype=int))
-    _trains(_run(answer, odd), odd, "with an index of zeros")
+    odd = repeated_labels(_files())
+    _trains(_run(answer, odd), odd, "with an index whose labels repeat")
 
 
 class _Found:

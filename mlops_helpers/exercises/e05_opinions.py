@@ -15,6 +15,7 @@ from scipy import stats
 
 from mlops_helpers.business import CostModel
 from mlops_helpers.exercises.engine import Wrong, exercise, kind, number
+from mlops_helpers.exercises.repeated_labels import repeated_labels
 from mlops_helpers.two_samples import welch
 
 Compare = Callable[[pd.DataFrame, CostModel], Any]
@@ -63,9 +64,20 @@ def _effect(answer: Compare, log: pd.DataFrame, costs: CostModel) -> Effect:
     if not isinstance(said, tuple | list | np.ndarray) or len(said) != 3:
         size = f" of {len(said)}" if isinstance(said, tuple | list) else ""
         raise Wrong(f"it returned {kind(said)}{size}, must be three numbers: effect, low, high")
+    names = ("effect", "low end", "high end")
+    gaps = [
+        name
+        for name, value in zip(names, said, strict=True)
+        if isinstance(value, float) and np.isnan(value)
+    ]
+    if gaps:
+        raise Wrong(
+            f"{' and '.join(gaps)} came out as nan: an approved loan without an outcome leaves a "
+            "gap in the dollars, leave it out. Some functions skip gaps, others do not"
+        )
     effect, low, high = (
         number(value, f"the {name} of the effect" if name != "effect" else "the effect")
-        for value, name in zip(said, ("effect", "low end", "high end"), strict=True)
+        for value, name in zip(said, names, strict=True)
     )
     if not low <= effect <= high:
         raise Wrong(f"effect {effect:.3g}, low {low:.3g}, high {high:.3g} are not in order")
@@ -116,16 +128,18 @@ def _elsewhere(answer: Compare, found: Effect, log: pd.DataFrame) -> None:
     """`Wrong` if other costs change nothing, or order, index and probabilities something."""
     costs = CostModel()
     dear = CostModel(margin=0.2, loss_given_default=0.8)
-    if not _same(_effect(answer, log, dear)[0], _right(log, dear)[0]):
+    dollars = _effect(answer, log, dear)[0]
+    if _same(dollars, found[0]):
+        raise Wrong("you used the default CostModel; take the one given, `costs`")
+    if not _same(dollars, _right(log, dear)[0]):
         raise Wrong("with a margin of 20 % and a loss of 80 % its dollars are not those of `costs`")
     turned = log.iloc[::-1].reset_index(drop=True)
     if not _same(_effect(answer, turned, costs)[0], found[0]):
         raise Wrong(
             "with the rows in the reverse order it gives another effect: which arm is which?"
         )
-    odd = log.set_axis(np.zeros(len(log), dtype=int))
-    if not _same(_effect(answer, odd, costs)[0], found[0]):
-        raise Wrong("with an index of zeros it gives another effect; rows are no labels")
+    if not _same(_effect(answer, repeated_labels(log), costs)[0], found[0]):
+        raise Wrong("with an index that repeats it gives another effect; rows are no labels")
     shouted = log.assign(probability=log["probability"].where(log["variant"] == "control", 0.5))
     if not np.allclose(_effect(answer, shouted, costs), found, rtol=_NEAR):
         raise Wrong("the effect is right, and its interval moves with the predicted probabilities")

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mlops_helpers.business import CostModel
 from mlops_helpers.exercises.engine import Wrong, exercise, kind, number
+from mlops_helpers.exercises.repeated_labels import repeated_labels
 
 Answered = Callable[[pd.DataFrame, Mapping[str, int], CostModel], Any]
 
@@ -44,11 +45,16 @@ def who_answered(answer: Answered) -> str:
     again = _figures(answer, _log(_OTHER), _OTHER, costs)
     if not np.allclose(again, (effect, failed)):
         raise Wrong("with versions 12 and 9 instead of 3 and 4 the same log gives other figures")
-    mixed = log.sample(frac=1, random_state=6).set_axis([0] * len(log))
+    if not np.allclose(_figures(answer, repeated_labels(log), _FIRST, costs), (effect, failed)):
+        raise Wrong("with an index that repeats it gives other figures; rows are no labels")
+    mixed = log.sample(frac=1, random_state=6)
     if not np.allclose(_figures(answer, mixed, _FIRST, costs), (effect, failed)):
-        raise Wrong("with its rows in another order and an index of zeros it gives other figures")
+        raise Wrong("with its rows in another order it gives other figures; the clock is a column")
     dear = CostModel(margin=0.2, loss_given_default=0.8)
-    if not _same(_figures(answer, log, _FIRST, dear)[0], _gap(_first(log), dear)):
+    dollars = _figures(answer, log, _FIRST, dear)[0]
+    if _same(dollars, effect):
+        raise Wrong("you used the default CostModel; take the one given, `costs`")
+    if not _same(dollars, _gap(_first(log), dear)):
         raise Wrong("with a margin of 20 % and a loss of 80 % its dollars are not those of `costs`")
     whole = _unfailed(log)
     if not np.allclose(_figures(answer, whole, _FIRST, costs), (_gap(_first(whole), costs), 0.0)):

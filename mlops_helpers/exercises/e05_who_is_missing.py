@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_helpers.exercises.engine import Wrong, exercise, kind
+from mlops_helpers.exercises.repeated_labels import repeated_labels
 
 Missing = Callable[[pd.DataFrame, pd.DataFrame, list[str]], Any]
 
@@ -70,10 +71,10 @@ def who_is_missing(answer: Missing) -> str:
             raise Wrong(f"{_said(found)}; but nobody is missing: {case.told}")
         _unlike(found, case)
     case = _cases()["one purpose"]
-    mixed = case.log.sample(frac=1, random_state=5).set_axis([0] * len(case.log))
+    mixed = repeated_labels(case.log.sample(frac=1, random_state=5))
     if _found(answer, mixed, case.ramp) != case.expected:
         raise Wrong(
-            "with its rows in another order and an index of zeros the log says another thing"
+            "with its rows in another order and labels that repeat the log says another thing"
         )
     return "a mismatch has a name: now look for the code that loses these rows, and run again"
 

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import re
+import warnings
 from functools import cache
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from scipy import stats
 
 from mlops_helpers.confidence_sequences import Moments, difference
-from mlops_helpers.exercises.e05_stopping import _drawn
+from mlops_helpers.exercises.e05_stopping import _drawn, _kinds
 from mlops_helpers.exercises.engine import judge
 from mlops_helpers.spending import boundaries
 from tests.exercises.battery import Names, Proof, prove
@@ -98,11 +100,9 @@ def in_place(control, treatment, look, looks):
     return right(control, treatment, look, looks)
 
 
-def divides(control, treatment, look, looks):
-    """Finds infinitely much where nothing varies."""
-    with np.errstate(all="ignore"):
-        z = (treatment.mean() - control.mean()) / np.sqrt(control.var() + treatment.var())
-    return bool(not abs(z) * np.sqrt(len(control)) <= stats.norm.isf(cubic(look, looks) / 2))
+def upside_down(control, treatment, look, looks):
+    """Stops when the p-value is close to one."""
+    return p_of(control, treatment) > 1 - cubic(look, looks)
 
 
 PROOFS = (
@@ -129,7 +129,7 @@ PROOFS = (
             "the newest": recent,
             "paired": paired,
             "a coin": coin,
-            "divides by nothing": divides,
+            "upside down": upside_down,
             "changes the dollars": in_place,
             "a p-value": lambda control, treatment, look, looks: p_of(control, treatment),
             "in words": lambda control, treatment, look, looks: "stop",
@@ -174,12 +174,36 @@ def test_other_right_rules_are_right():
         (one_sided, "a test must be able to say that the new model is worse"),
         (dollars, "evidence has no unit"),
         (coin, "another decision"),
-        (divides, "all values of both arms are equal"),
+        (upside_down, "both arms hold the same dollars"),
     ],
 )
 def test_each_mistake_is_named(answer, said):
-    """Peeking, waiting, weakness, one side, units, chance, no spread: told apart."""
+    """Peeking, waiting, weakness, one side, units, chance, no difference: told apart."""
     assert said in judge("5.5", answer).message
+
+
+def test_the_checks_own_figures_cause_no_warning():
+    """SciPy's test has nothing to warn of in what the check hands over, equal arms included."""
+
+    def scipys(control, treatment, look, looks):
+        return stats.ttest_ind(control, treatment).pvalue < cubic(look, looks)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _kinds(scipys)
+
+
+def test_it_says_what_is_tried_and_what_the_rule_reached(capsys):
+    """Before the long part a line; and equal parts notice less than parts that grow."""
+    noticed = []
+    for rule in (right, limit(lambda k, n: 0.05 / n)):
+        said = judge("5.5", rule).message
+        noticed.append([int(part) for part in re.findall(r"(\d+)% with", said)])
+        assert "simulated tests" in capsys.readouterr().out
+    assert noticed[0][0] > noticed[1][0]
+    assert noticed[0][1] > noticed[1][1]
+    judge("5.5", lambda control, treatment, look, looks: ...)
+    assert capsys.readouterr().out == ""  # an untouched stub is tried on nothing
 
 
 def test_the_worlds_are_as_they_are_called():
