@@ -61,6 +61,7 @@ class Analysis:
     effects: `EFFECT_COLUMNS` for each metric and treatment. arms: variant, metric, value, low,
     high, n for each arm and metric, by itself. guardrails: metric, arm, tolerance, effect, low,
     high, state. The three are empty when nothing was compared.
+    experiment: the name of the plan's.
     """
 
     conclusion: Conclusion
@@ -72,6 +73,7 @@ class Analysis:
     effects: pd.DataFrame = field(compare=False)
     arms: pd.DataFrame = field(compare=False)
     guardrails: pd.DataFrame = field(compare=False)
+    experiment: str
 
 
 def contenders(
@@ -125,6 +127,11 @@ def analyze_sums(
     *go on* also before any outcome. *no conclusion* also for an empty arm, nobody approved, or a
     primary effect without an interval (`MIN_DEFAULTS`, or no spread).
     """
+    if sums.experiment not in (None, plan.name):
+        raise ValueError(
+            f"the sums are of experiment {sums.experiment!r}, the plan is {plan.name!r}'s. Make "
+            "the sums with this plan."
+        )
     if sums.covariate != plan.covariate:
         raise ValueError(
             f"the sums are of the covariate {sums.covariate!r}, the plan's is {plan.covariate!r}. "
@@ -132,12 +139,12 @@ def analyze_sums(
         )
     sample = sample_of(sums, plan)
     if problem := sample.mismatch() or sample.uneven_outcomes() or sample.lost_outcomes():
-        return _nothing("no conclusion", f"No conclusion: {problem}", sample)
+        return _nothing(plan, "no conclusion", f"No conclusion: {problem}", sample)
     progress = Progress(sample.complete, plan.needed(), sample.arrives, plan.label_delay, plan.end)
     if problem := sample.too_little():
         if sample.waiting and not progress.reached:
-            return _nothing("go on", f"Go on until {progress.in_words()}: {problem}", sample)
-        return _nothing("no conclusion", f"No conclusion: {problem}", sample)
+            return _nothing(plan, "go on", f"Go on until {progress.in_words()}: {problem}", sample)
+        return _nothing(plan, "no conclusion", f"No conclusion: {problem}", sample)
     costs = costs or CostModel()
     figures = arm_figures(sums, plan, costs)
     fixed = plan.stop == "fixed size" and progress.reached
@@ -150,15 +157,22 @@ def analyze_sums(
     conclusion, sentence = conclude(found, rails, figures, plan, progress, worst)
     if any(sample.missing.values()):
         sentence += f" Left out, because their outcome is missing: {sample.missing_told()}."
-    return _analysis(conclusion, sentence, sample, found, levels(figures, plan.alpha), rails)
+    frames = (found, levels(figures, plan.alpha), rails)
+    return _analysis(plan, conclusion, sentence, sample, *frames)
 
 
-def _nothing(conclusion: Conclusion, sentence: str, sample: Sample) -> Analysis:
-    return _analysis(conclusion, sentence, sample, [], [], [])
+def _nothing(
+    plan: ExperimentPlan, conclusion: Conclusion, sentence: str, sample: Sample
+) -> Analysis:
+    return _analysis(plan, conclusion, sentence, sample, [], [], [])
 
 
 def _analysis(
-    conclusion: Conclusion, sentence: str, sample: Sample, *rows: Sequence[Mapping[str, Any]]
+    plan: ExperimentPlan,
+    conclusion: Conclusion,
+    sentence: str,
+    sample: Sample,
+    *rows: Sequence[Mapping[str, Any]],
 ) -> Analysis:
     who = (sample.srm, sample.left_out, sample.fallbacks, sample.missing)
     columns = (EFFECT_COLUMNS, LEVEL_COLUMNS, GUARDRAIL_COLUMNS)
@@ -166,4 +180,4 @@ def _analysis(
         pd.DataFrame({name: [row[name] for row in part] for name in names})
         for part, names in zip(rows, columns, strict=True)
     )
-    return Analysis(conclusion, sentence, *who, *frames)
+    return Analysis(conclusion, sentence, *who, *frames, experiment=plan.name)

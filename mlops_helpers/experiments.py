@@ -126,9 +126,17 @@ class Experiments:
         return analyze_sums(sums, plan, costs=costs)
 
     def conclude(self, name: str, analysis: Analysis, at: pd.Timestamp) -> Record:
-        """Keep what an analysis at `at` found; what earlier ones found stays in the events."""
+        """Keep what an analysis at `at` found; what earlier ones found stays in the events.
+
+        An analysis of another experiment is refused.
+        """
         if not isinstance(analysis, Analysis):
             raise StepRefused(f"analysis is {analysis!r:.60}, must be an Analysis (analyse)")
+        if analysis.experiment != name:
+            raise StepRefused(
+                f"the analysis is of experiment {analysis.experiment!r}, not of {name!r}. "
+                f"Keep it there, or analyse {name!r}."
+            )
         found = (analysis.conclusion, analysis.sentence)
         return self._step(name, lambda record: lifecycle.result(record, at, *found))
 

@@ -83,6 +83,7 @@ class ExposureSums:
     left_out: rows that belong to no unit or to no arm, by reason.
     stages: as they were given; empty means one full stage.
     seen: scored_at of the first and the last unit in `cells`; None without any.
+    experiment: whose they are; None if that was not said.
     Units scored after `as_of` are not there yet: they are in no cell and no reason.
     """
 
@@ -93,6 +94,7 @@ class ExposureSums:
     covariate: str | None = None
     stages: tuple[Stage, ...] = ()
     seen: tuple[pd.Timestamp, pd.Timestamp] | None = field(default=None)
+    experiment: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse frames of another shape."""
@@ -148,6 +150,7 @@ def from_rows(
         covariate=plan.covariate,
         stages=kept,
         seen=seen,
+        experiment=plan.name,
     )
 
 

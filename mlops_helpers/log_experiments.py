@@ -97,6 +97,7 @@ def read(
         covariate=plan.covariate,
         stages=kept,
         seen=seen,
+        experiment=plan.name,
     )
 
 

@@ -256,6 +256,22 @@ def test_an_analysis_takes_plan_and_stages_from_the_record(log):
         kept.analyse("other", as_of=JUNE)
 
 
+def test_an_analysis_is_kept_with_its_own_experiment(log):
+    """Another one's is refused, whoever made it: from sums of rows or of the log."""
+    kept, other = Experiments(log), replace(PLAN, experiment=Experiment("other"))
+    for plan in (PLAN, other):
+        kept.draft(plan, JANUARY)
+        kept.start(plan.name, JANUARY)
+    found = kept.analyse("other", as_of=JUNE)
+    with pytest.raises(StepRefused, match="analysis is of experiment 'other', not of 'v4-against"):
+        kept.conclude(NAME, found, JUNE)
+    with pytest.raises(StepRefused, match="is of experiment 'v4-against-v3', not of 'other'"):
+        kept.conclude("other", FOUND, JUNE)
+    assert kept.conclude("other", found, JUNE)["conclusion"] == found.conclusion
+    with pytest.raises(ValueError, match="sums are of experiment 'other', the plan is 'v4-against"):
+        analyze_sums(log.exposure_sums(other, as_of=JUNE), PLAN)
+
+
 def test_a_covariate_that_the_log_does_not_keep_is_refused_before_the_start(log):
     """In a draft, when it is amended, and at the start of a draft that an earlier release kept."""
     kept, said = Experiments(log), "'credit_score', no numeric column .* Use one of age, annual_in"
