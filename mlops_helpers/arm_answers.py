@@ -23,7 +23,8 @@ __all__ = ["MOST_FAILURES", "PROBES", "Serving", "answers_of", "in_one_line", "j
 MOST_FAILURES, PROBES = 64, 5
 """Failing passes of a version in one call: what it was not asked by then, control answers. Five
 rows that it cannot take are found among a thousand. A version that can answer none of so many
-single rows, taken from the whole lot, is broken altogether and is asked no more."""
+single rows, taken from the whole lot, is broken altogether and is asked no more. (A lot of 1,000
+takes 3.2 times as long with one row that cannot be taken, and no longer with a broken version.)"""
 Part = tuple[NDArray[np.int64], pd.DataFrame]  # places, and the rows that belong there
 _LONGEST_TOLD = 200  # characters of an error's text
 

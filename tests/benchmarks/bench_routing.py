@@ -28,7 +28,7 @@ from mlops_helpers.joint_requests import JointRequests
 from mlops_helpers.log_rows import checked
 from mlops_helpers.predictions import PredictionLog
 from mlops_helpers.registry import Registry
-from mlops_helpers.routing import router_for
+from mlops_helpers.routing import ExperimentRouter, router_for
 from mlops_helpers.scoring import score
 from mlops_helpers.tables import predictions
 from tests.benchmarks.measuring import Ratio, paired, seconds
@@ -37,6 +37,7 @@ from tests.loans_on_record import make_record
 
 JANUARY = pd.Timestamp("2024-01-01", tz="UTC")
 BATCH, SINGLES, CLIENTS = 1_000, 320, 32
+ODD = 12_345.67  # an amount that nobody else asks for
 PLAN = ExperimentPlan(
     Experiment("bench", cutoff=0.2),
     {"control": 1, "treatment": 2},
@@ -152,6 +153,47 @@ def test_routed_batches(record, registry, url, figures, monkeypatch):
         assert router.unlogged == 0
     name = f"one request, all opened anew / one of {BATCH:,} routed"
     figures.bar(name, of_each(ratio, BATCH), at_least=300)
+
+
+class Failing:
+    """A loaded version that cannot take some applications, or any."""
+
+    def __init__(self, loaded, bad: frozenset[float] | None) -> None:
+        """Amounts that it cannot take; None for all."""
+        self.version, self._inner, self._bad = loaded.version, loaded.pipeline, bad
+        self.pipeline = self
+
+    def predict_proba(self, rows: pd.DataFrame) -> np.ndarray:
+        """As the version does, or not at all."""
+        if self._bad is None or rows["loan_amount"].isin(self._bad).any():
+            raise ConnectionError("unknown")
+        return self._inner.predict_proba(rows)
+
+
+def test_what_a_failing_treatment_costs(registry, url, figures):
+    """Beside one that is sound: broken altogether, and unable to take one row of the lot."""
+    wanted = fresh()
+    models = {arm: registry.load(version) for arm, version in PLAN.versions.items()}
+    with PredictionLog(url) as log:
+
+        def lots(bad: frozenset[float] | None):
+            given = models | {"treatment": Failing(models["treatment"], bad)}
+            router = ExperimentRouter(log, PLAN, given, batch_rows=BATCH)
+            return lambda: router.decide(odd(wanted(BATCH)))
+
+        sound = lots(frozenset())
+        for told, bad in {"broken": None, "that cannot take one row": frozenset([ODD])}.items():
+            ratio = paired(lots(bad), sound, times=5)
+            name = f"a lot of {BATCH:,}: a treatment {told} / a sound one"
+            figures.note(name, ratio.value, "times")
+
+
+def odd(rows: pd.DataFrame) -> pd.DataFrame:
+    """One treated application in the middle asks for an amount of its own."""
+    treated = np.flatnonzero(PLAN.experiment.assign(rows["application_id"]) != "control")
+    amounts = rows["loan_amount"].to_numpy("float64", copy=True)
+    amounts[treated[len(treated) // 2]] = ODD
+    return rows.assign(loan_amount=amounts)
 
 
 def test_single_requests(record, registry, url, figures, monkeypatch):
