@@ -635,7 +635,7 @@ def test_ab_effect_says_only_what_the_interval_allows(low, high, word):
 
 def test_power_curve_names_the_first_sample_that_reaches_the_target():
     """The sample in the title is read from the frame; none reached is said."""
-    assert "80 % power needs 200 an arm" in plots.power_curve(POWER).get_title(loc="left")
+    assert "80 % power needs at least 200 per arm" in plots.power_curve(POWER).get_title(loc="left")
     assert "No sample" in plots.power_curve(POWER, target=0.99).get_title(loc="left")
 
 

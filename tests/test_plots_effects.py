@@ -30,9 +30,10 @@ def test_better_is_right_whatever_the_metric():
 
 
 def test_figures_stand_beside_in_their_own_unit():
-    """Dollars, points, AUC; a relative effect without limits is not given any."""
+    """Dollars, points, AUC; a relative effect without limits is not told."""
     told = texts(plots.ab_effects(EFFECTS))
-    assert "$60  [−$90, $210]\nrelative 85.0 %, limits not known" in told
+    assert "$60  [−90, 210]\nrelative: no interval can be given" in told
+    assert "85" not in told, "a share without limits would be quoted"
     assert "−2.0 points  [−4.0, −1.0]\nrelative −15.0 %  [−29.0 %, −5.0 %]" in told
     assert "−0.030  [−0.050, −0.010]" in told
     assert finding(plots.ab_effects(EFFECTS)) == (
@@ -55,9 +56,52 @@ def test_the_primary_metric_is_on_top_and_in_the_title():
     roles = EFFECTS.iloc[::-1].assign(role=["companion", "guardrail", "primary"])
     ax = plots.ab_effects(roles, guardrails=GUARDRAILS.assign(state="holds"))
     assert ax.get_yticklabels()[0].get_text() == "profit per application\n(primary)"
-    assert finding(ax) == "Undecided: profit per application, $60; every guardrail holds"
+    assert finding(ax) == "+$60 [−90, 210], no gain shown; guardrails hold"
     better = plots.ab_effects(roles.assign(low=0.001))
-    assert finding(better) == "Surely better: profit per application, $60"
+    assert finding(better) == "+$60 [0.00, 210], gain shown"
+
+
+VERDICTS = [
+    ("keep", -90.0, "holds", "Keep control: +$60 [−90, 210], no gain shown; guardrails hold"),
+    ("keep", 20.0, "holds", "Keep control: +$60 [20, 210], gain shown, but not enough to deploy"),
+    ("keep", 20.0, "broken", "not enough to deploy; guardrails: 2 broken"),
+    ("go on", -90.0, "open", "Go on: +$60 [−90, 210], no gain shown yet; guardrails: 2 open"),
+    ("deploy", 20.0, "holds", "Deploy treatment: +$60 [20, 210], gain shown; guardrails hold"),
+    ("no conclusion", float("nan"), "open", "No conclusion: +$60 [no interval], no gain shown"),
+]
+
+
+@pytest.mark.parametrize(("conclusion", "low", "state", "told"), VERDICTS)
+def test_the_title_gives_the_verdict_of_the_analysis(conclusion, low, state, told):
+    """The picture and the sentence of an analysis say the same, in the same words."""
+    rows = EFFECTS.assign(role=["primary", "guardrail", "guardrail"])
+    rows.loc[0, "low"] = low
+    rails = GUARDRAILS.assign(state=state)
+    assert told in finding(plots.ab_effects(rows, guardrails=rails, conclusion=conclusion))
+
+
+def test_only_an_arm_that_may_be_deployed_is_named():
+    """One whose guardrail is open is not, though its gain is shown as well."""
+    rows = EFFECTS.head(1).assign(role="primary", low=20.0)
+    both = pd.concat([rows, rows.assign(arm="bold")])
+    rails = GUARDRAILS.assign(arm=["treatment", "bold"])
+    told = finding(plots.ab_effects(both, guardrails=rails, conclusion="deploy"))
+    assert told.startswith("Deploy treatment: profit per application of treatment +$60 [20, 210]")
+    assert "profit per application of bold +$60 [20, 210], gain shown" in told
+
+
+def test_other_metrics_than_profit_are_named_in_the_title():
+    """A fall of the default rate is a gain, in points; a figure alone would be read as dollars."""
+    rows = EFFECTS.iloc[[1]].assign(role="primary")
+    assert finding(plots.ab_effects(rows, conclusion="deploy")) == (
+        "Deploy treatment: default rate approved −2.0 points [−4.0, −1.0], gain shown"
+    )
+
+
+def test_a_verdict_that_no_analysis_gives_is_refused():
+    """A misspelt one would stand in the title as a decision."""
+    with pytest.raises(ValueError, match="'ship', must be one of"):
+        plots.ab_effects(EFFECTS, conclusion="ship")
 
 
 def test_a_companion_needs_its_adjusted_p_value():
@@ -87,7 +131,7 @@ def test_unknown_limits_are_no_claim():
     unknown = EFFECTS.head(1).assign(low=float("nan"), high=float("nan"))
     ax = plots.ab_effects(unknown)
     assert ax.containers[0].lines[0].get_xdata()[0] == 1.0
-    assert "[not known, not known]" in texts(ax)
+    assert "$60  [no interval]" in texts(ax)
     assert finding(ax) == "No metric is surely better or worse"
 
 
@@ -122,4 +166,6 @@ def test_an_analysis_without_a_conclusion_can_be_drawn():
     """Empty effects and guardrails say that nothing was compared."""
     ax = plots.ab_effects(EFFECTS.head(0), guardrails=pd.DataFrame())
     assert "no experiment analysed" in texts(ax)
+    empty = plots.ab_effects(EFFECTS.head(0), conclusion="no conclusion")
+    assert finding(empty) == "No conclusion"
     assert "guardrail" not in texts(plots.ab_effects(EFFECTS, guardrails=pd.DataFrame()))

@@ -1,10 +1,30 @@
-"""The picture of durations says what an effect costs in months."""
+"""Pictures of a plan: traffic against it, power per arm, what an effect costs in months."""
 
 import numpy as np
+import pandas as pd
+import pytest
 
 from mlops_helpers import plots
 from mlops_helpers.durations import duration_table
-from tests.test_plots import DURATIONS, finding, texts
+from tests.test_plots import DURATIONS, TRAFFIC, finding, texts
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [(5000, "less than 0.1"), (5004, "less than 0.1"), (5006, "at most 0.1")],
+)
+def test_a_small_gap_to_the_plan_is_not_called_zero(seen, told):
+    """0.0 points beside two counts that differ would look like a fault."""
+    ax = plots.traffic(TRAFFIC.assign(n=[seen, 10_000 - seen], planned=5000))
+    assert finding(ax) == f"10,000 applications; arms {told} percentage points off plan"
+
+
+def test_sizes_are_told_per_arm():
+    """In the mark and on the axis of the power curve."""
+    power = pd.DataFrame({"n": [100, 200], "power": [0.5, 0.9]})
+    ax = plots.power_curve(power, n=1805)
+    assert "we have 1,805 per arm" in texts(ax)
+    assert ax.get_xlabel() == "applications per arm"
 
 
 def test_durations_are_drawn_by_plan():

@@ -1,5 +1,7 @@
 """Pictures of a scored method never call a broken promise kept, nor a missed truth found."""
 
+from itertools import pairwise
+
 import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
@@ -71,6 +73,20 @@ def test_shares_of_zero_and_one_can_be_drawn():
     assert hollow(ax) == [False, False]
 
 
+@pytest.mark.parametrize("repeats", [1, 6])
+def test_many_claims_fit_one_screen(repeats):
+    """24 rows are at most 9 inches high, and no name or legend covers another."""
+    rows = pd.concat([RATES.assign(claim="interval holds the truth, profit_per_application")])
+    ax = plots.error_rates(pd.concat([rows] * repeats))
+    figure = ax.figure
+    assert figure.get_size_inches()[1] <= 9
+    figure.draw_without_rendering()
+    names = [name.get_window_extent() for name in ax.get_yticklabels()]
+    assert all(above.y0 >= below.y1 for above, below in pairwise(names))
+    first = next(iter(bars(ax))).lines[0].get_window_extent()
+    assert ax.get_legend().get_window_extent().y0 > first.y1
+
+
 def test_a_row_without_a_promise_keeps_it():
     """Where nothing is promised no bar is drawn and nothing is broken."""
     ax = plots.error_rates(RATES.tail(1).assign(nominal=float("nan"), promise="about"))
@@ -83,7 +99,12 @@ def test_a_reading_stands_beside_the_truth():
     ax = plots.ab_limits(LIMITS)
     assert points(ax) == [80.0, -100.0]
     assert marks(ax) == [-92.0, -92.0]
-    assert finding(ax) == "“one budget for both arms” reads $80, the truth is −$92"
+    assert finding(ax) == (
+        "1 of 2 readings misses the truth too often: "
+        "“one budget for both arms” reads $80, the truth is −$92"
+    )
+    several = pd.concat([LIMITS, LIMITS.head(1)])
+    assert finding(plots.ab_limits(several)) == "2 of 3 readings miss the truth too often"
     assert "missed by 70.0 % of the intervals" in texts(ax)
     pale = [(bar.get_x(), bar.get_width()) for bar in ax.patches]
     assert pale[0] == pytest.approx((80 - 1.96 * 70, 2 * 1.96 * 70))

@@ -11,12 +11,9 @@ from tests.test_plots import ALARMS, PATH, PEEKED, finding, texts
 
 
 def crosses(ax):
-    """Where the marks of a first time are, in the order of drawing."""
-    return [
-        (line.get_xdata()[0], line.get_ydata()[0])
-        for line in ax.lines
-        if line.get_marker() in ("X", "D") and len(line.get_xdata()) == 1
-    ]
+    """Where the marks are at which a level or 0 is crossed, in the order of drawing."""
+    marked = [line for line in ax.lines if line.get_marker() in ("X", "D")]
+    return [tuple(point) for line in marked for point in line.get_xydata()]
 
 
 def test_a_path_is_coloured_until_somebody_would_have_stopped():
@@ -60,17 +57,18 @@ def test_the_two_bands_are_those_of_the_frame():
 @pytest.mark.parametrize(
     ("change", "marks", "told"),
     [
-        ({}, [(400, 42.0), (200, 40.0)], "after 200 rows; the one for every look after 400"),
-        ({"low": -9.0}, [(200, 40.0)], "after 200 rows; the one for every look never does"),
-        ({"low": -9.0, "fixed_low": -5.0}, [], "Neither interval leaves 0 out at any look"),
+        ({}, 4, "3 of 4 looks, first after 200 applications; the one for every look at 1 of 4, "),
+        ({"low": -9.0}, 3, "after 200 applications; the one for every look at none"),
+        ({"low": -9.0, "fixed_low": -5.0}, 0, "Neither interval leaves 0 out at any of 4 looks"),
     ],
 )
-def test_the_first_look_without_zero_is_marked(change, marks, told):
-    """Both kinds of limits: when somebody would have called the arms different, if ever."""
+def test_every_look_without_zero_is_marked(change, marks, told):
+    """Both kinds of limits: at each such look somebody could have called the arms different."""
     ax = plots.effect_path(PATH.assign(**change))
-    assert crosses(ax) == marks
+    assert crosses(ax) == [(400, 2.0), (200, 5.0), (300, 5.0), (400, 12.0)][4 - marks :]
     assert told in finding(ax)
-    assert texts(ax).count("band leaves 0 out") == len(marks)
+    assert ax.get_xlabel() == "applications seen"
+    assert texts(ax).count("band leaves 0 out") == {4: 2, 3: 1, 0: 0}[marks]
 
 
 def test_what_the_core_returns_can_be_drawn():
@@ -87,6 +85,7 @@ def test_false_alarms_are_drawn_with_their_promise():
     """A curve and a band for each rule, the agreed level, and the last look's shares as title."""
     ax = plots.false_alarms(ALARMS)
     fixed, always, promise = ax.lines
+    assert "95 % interval" in [text.get_text() for text in ax.get_legend().get_texts()]
     assert fixed.get_ydata().tolist() == [0.05, 0.32]
     assert always.get_ydata().tolist() == [0.0, 0.03]
     assert set(promise.get_ydata()) == {0.05}
@@ -106,4 +105,4 @@ def test_a_treatment_that_is_worse_is_marked_as_well():
     signs = {"effect": "effect", "low": "high", "high": "low"}
     signs |= {"fixed_low": "fixed_high", "fixed_high": "fixed_low"}
     ax = plots.effect_path(PATH.assign(**{one: -PATH[other] for one, other in signs.items()}))
-    assert crosses(ax) == [(400, -42.0), (200, -40.0)]
+    assert crosses(ax) == [(400, -2.0), (200, -5.0), (300, -5.0), (400, -12.0)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,15 @@ import pandas as pd
 from mlops_helpers.experiment_plan import METRICS
 from mlops_helpers.plots.base import Unit, gap, said, words, wrap
 
+if TYPE_CHECKING:
+    from mlops_helpers.ab_verdict import Conclusion
+
 __all__ = [
     "better",
     "found",
     "kind",
+    "lead",
+    "limits_told",
     "named",
     "one_unit",
     "relative",
@@ -22,14 +28,20 @@ __all__ = [
     "unit_of",
 ]
 
+LEADS = {
+    "deploy": "Deploy",
+    "keep": "Keep control",
+    "go on": "Go on",
+    "no conclusion": "No conclusion",
+}
+
 
 def relative(row: dict[str, Any]) -> str:
-    """The relative effect with its limits; a limit that does not exist is said."""
+    """The relative effect with its limits; without them no share is told that could be quoted."""
     low, high = row.get("relative_low", np.nan), row.get("relative_high", np.nan)
-    told = f"relative {said(row['relative'], '%')}"
     if np.isfinite(low) and np.isfinite(high):
-        return f"{told}  [{said(low, '%')}, {said(high, '%')}]"
-    return f"{told}, limits not known"
+        return f"relative {said(row['relative'], '%')}  [{said(low, '%')}, {said(high, '%')}]"
+    return "relative: no interval can be given"
 
 
 def row_name(row: dict[str, Any], *, several: bool) -> str:
@@ -50,34 +62,79 @@ def sure(row: dict[str, Any], alpha: float) -> int:
     return 1 if ends[0] > 0 else -1 if ends[1] < 0 else 0
 
 
-def found(rows: pd.DataFrame, limits: dict[Any, dict[str, Any]], alpha: float) -> str:
-    """How the primary metric came out (all of them, if none is), and the guardrails."""
-    told = []
+def found(
+    rows: pd.DataFrame,
+    limits: dict[Any, dict[str, Any]],
+    alpha: float,
+    conclusion: Conclusion | None = None,
+) -> str:
+    """The verdict, if there is one, the primary effect (or what is sure), and the guardrails."""
     records = rows.to_dict("records")
     primary = [row for row in records if row.get("role") == "primary"]
-    for side, what in ((1, "surely better"), (-1, "surely worse"), (0, "undecided")):
-        of = primary or (records if side else [])
-        which = [_name(row, rows) for row in of if sure(row, alpha) == side]
-        if which:
-            told.append(f"{what}: {'; '.join(which) if primary else ', '.join(which)}")
-    told = told or ["no metric is surely better or worse"]
+    several = rows["arm"].nunique() > 1
+    told = [_effect(row, alpha, conclusion, several=several) for row in primary]
+    if not primary:
+        for side, what in ((1, "surely better"), (-1, "surely worse")):
+            which = [_of_arm(row, several=several) for row in records if sure(row, alpha) == side]
+            told += [f"{what}: {', '.join(which)}"] if which else []
+        told = told or ["no metric is surely better or worse"]
     states = [limit["state"] for limit in limits.values()]
     if states and set(states) == {"holds"}:
-        told.append("every guardrail holds")
+        told.append("guardrails hold" if len(states) > 1 else "guardrail holds")
     elif states:
         counts = {state: states.count(state) for state in dict.fromkeys(states)}
         told.append(f"guardrails: {', '.join(f'{n} {state}' for state, n in counts.items())}")
     finding = "; ".join(told)
+    if conclusion is not None:
+        return f"{lead(conclusion, primary, limits)}: {finding}"
     return finding[0].upper() + finding[1:]
 
 
-def _name(row: dict[str, Any], rows: pd.DataFrame) -> str:
-    """The metric in the title: with its arm where there are several, its figures if it decides."""
-    name = named(row["metric"])
-    if rows["arm"].nunique() > 1:
-        name = f"{name} of {row['arm']}"
-    unit = unit_of(row["metric"])
-    return f"{name}, {gap(row['value'], unit)}" if row.get("role") == "primary" else name
+def lead(
+    conclusion: str,
+    primary: Sequence[dict[str, Any]] = (),
+    limits: Mapping[Any, dict[str, Any]] | None = None,
+) -> str:
+    """The verdict in the words of the analysis; ValueError for a word that is none of its own."""
+    if conclusion not in LEADS:
+        raise ValueError(
+            f"conclusion == {conclusion!r}, must be one of {list(LEADS)} or None; "
+            "pass the `conclusion` of the analysis."
+        )
+    if conclusion != "deploy":
+        return LEADS[conclusion]
+    rails = [(arm, limit["state"]) for (_, arm), limit in (limits or {}).items()]
+    gain = [row["arm"] for row in primary if sure(row, 0.0) == 1]
+    ready = [arm for arm in gain if all(at != arm or state == "holds" for at, state in rails)]
+    return f"Deploy {' or '.join(str(arm) for arm in ready)}" if ready else LEADS[conclusion]
+
+
+def limits_told(row: dict[str, Any], unit: Unit) -> str:
+    """The interval in brackets, in the unit that the effect before it has."""
+    if not (np.isfinite(row["low"]) and np.isfinite(row["high"])):
+        return "[no interval]"
+    low, high = (said(row[end], unit).replace("$", "").replace(" %", "") for end in ("low", "high"))
+    return f"[{low}, {high}]"
+
+
+def _effect(row: dict[str, Any], alpha: float, conclusion: str | None, *, several: bool) -> str:
+    """“+$135 [−63, 334], no gain shown”; profit needs no name, the others and arms do."""
+    unit, side = unit_of(row["metric"]), sure(row, alpha)
+    sign = "+" if row["value"] > 0 else ""
+    told = f"{sign}{gap(row['value'], unit)} {limits_told(row, unit)}"
+    if several or _metric(row["metric"]) != "profit_per_application":
+        told = f"{_of_arm(row, several=several)} {told}"
+    words_of = {1: "gain shown", -1: "surely worse", 0: "no gain shown"}[side]
+    if side == 0 and conclusion == "go on":
+        words_of += " yet"
+    if side == 1 and conclusion == "keep":
+        words_of += ", but not enough to deploy"
+    return f"{told}, {words_of}"
+
+
+def _of_arm(row: dict[str, Any], *, several: bool) -> str:
+    """The metric in the title, with its arm where there are several."""
+    return f"{named(row['metric'])} of {row['arm']}" if several else named(row["metric"])
 
 
 def kind(rows: pd.DataFrame) -> str:

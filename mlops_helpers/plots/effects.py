@@ -32,6 +32,8 @@ from mlops_helpers.plots.effect_words import (
     better,
     found,
     kind,
+    lead,
+    limits_told,
     one_unit,
     relative,
     row_name,
@@ -41,6 +43,8 @@ from mlops_helpers.plots.effect_words import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from mlops_helpers.ab_verdict import Conclusion
 
 __all__ = ["ab_effect", "ab_effects"]
 
@@ -115,6 +119,7 @@ def ab_effects(
     *,
     guardrails: pd.DataFrame | None = None,
     alpha: float = 0.05,
+    conclusion: Conclusion | None = None,
     title: str | None = None,
 ) -> Axes:
     """All effects of an analysis in one picture: `metric`, `arm`, `effect`, `low`, `high`.
@@ -125,10 +130,13 @@ def ab_effects(
     state) puts a bar where the metric would be worse than tolerated: the whole interval must lie to
     the right of it. The row whose `role` is primary stands on top and in the title. A companion is
     called better or worse only if its `p_adjusted` (if there) is below `alpha` as well.
+    `conclusion` is that of the `Analysis`: the title begins with it, and without it gives no
+    verdict. A relative effect without limits is not told, only that no interval can be given.
     """
     need(frame, ["metric", "arm", "effect", "low", "high"], "ab_effects")
     if frame.empty:
-        return no_data(ax, "no experiment analysed")
+        said_so = "No data yet" if conclusion is None else lead(conclusion)
+        return no_data(ax, "no experiment analysed", title=said_so)
     rows = frame.rename(columns={"effect": "value"})
     if "role" in rows:  # what decides stands on top
         rows = rows.sort_values("role", key=lambda role: role != "primary", kind="stable")
@@ -154,7 +162,7 @@ def ab_effects(
         ax.plot([], [], color=ORANGE, marker="|", markersize=14, mew=4, ls="", label=label)
         legend(ax, loc="upper left", bbox_to_anchor=(0.0, 1.0))
     x = f"← worse · treatment − control, {kind(rows)} · better →\n(each row on its own scale)"
-    return finish(ax, title=title or found(rows, limits, alpha), x=x, room=0.78)
+    return finish(ax, title=title or found(rows, limits, alpha, conclusion), x=x, room=0.95)
 
 
 def _effect_row(
@@ -180,9 +188,7 @@ def _effect_row(
     )
     if tolerated is not None:
         ax.plot(tolerated / longest, at, marker="|", color=ORANGE, markersize=24, mew=4)
-    text = f"{gap(row['value'], unit)}  [{said(row['low'], unit)}, {said(row['high'], unit)}]"
-    if unit == "%":
-        text = text.replace(" %", "")
+    text = f"{gap(row['value'], unit)}  {limits_told(row, unit)}"
     if pd.notna(row.get("relative")):
         text += f"\n{relative(row)}"
     if limit is not None:

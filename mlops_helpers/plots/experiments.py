@@ -66,7 +66,8 @@ def traffic(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = 
     legend(ax, loc="upper center", ncols=2)
     tick_unit(ax.yaxis, "n")
     off = 100 * float((frame["n"] - frame["planned"]).abs().max() / total)
-    finding = f"{int(total):,} applications; arms at most {off:.1f} percentage points off plan"
+    most = f"at most {off:.1f}" if off >= 0.05 else "less than 0.1"  # 0.0 looks like a fault
+    finding = f"{int(total):,} applications; arms {most} percentage points off plan"
     return finish(ax, title=title or finding, y="applications", x="arm", grid="y")
 
 
@@ -104,21 +105,21 @@ def power_curve(
     goal = f"{target:.0%}".replace("%", " %")
     ax.axhline(target, color=GREY, linestyle="--", linewidth=1.2, label=f"target {goal}")
     if n is not None:
-        ax.axvline(n, color=BLACK, linestyle="--", linewidth=1.4, label=f"we have {n:,} an arm")
+        ax.axvline(n, color=BLACK, linestyle="--", linewidth=1.4, label=f"we have {n:,} per arm")
     legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     ax.set_ylim(0, 1.03)
     tick_unit(ax.xaxis, "n")
     tick_unit(ax.yaxis, "%")
     enough = frame.loc[frame["power"] >= target, "n"]
     finding = (
-        f"{goal} power needs {int(enough.min()):,} an arm at the least"
+        f"{goal} power needs at least {int(enough.min()):,} per arm"
         if len(enough)
         else f"No sample shown here reaches {goal} power"
     )
     return finish(
         ax,
         title=title or finding,
-        x="applications an arm",
+        x="applications per arm",
         y="chance to see the effect (power)",
         grid="both",
     )
@@ -181,7 +182,7 @@ def duration_curve(
     return finish(
         ax,
         title=title or f"To see {said(nearest['effect'].iloc[0], unit)}: {told}",
-        x="smallest effect that shall be seen",
+        x="smallest effect to be seen",
         y="months (logarithmic)",
         grid="both",
     )

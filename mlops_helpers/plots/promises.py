@@ -33,6 +33,8 @@ __all__ = ["ab_limits", "error_rates"]
 
 SHARES = (0.001, 0.01, 0.05, 0.2, 0.8, 0.95, 0.99, 0.999)
 OVER_GRID = {"frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 1.0}
+PAGE, ROW, TWO_LINES = 7.3, (0.2, 0.38), 0.28
+"""Inches for all rows, for one row (least, most), and that a name of two lines needs."""
 SIGNS = {"about": "≈", "at most": "≤", "at least": "≥"}
 
 
@@ -48,16 +50,19 @@ def error_rates(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | Non
     if frame.empty:
         return no_data(ax, "no error rate was measured")
     rows = frame.reset_index(drop=True)
-    ax = axes(ax, height=1.7 + 0.38 * len(rows), width=9.0)
+    room = float(np.clip(PAGE / len(rows), *ROW))  # many rows are drawn closer, to fit one screen
+    size, letters = (9.0, 40) if room == ROW[1] else (8.0, 40 if room > TWO_LINES else 80)
+    ax = axes(ax, height=1.7 + room * len(rows), width=9.0)
     ax.set_xscale("logit")
-    kept = [_rate_row(ax, at, row) for at, row in enumerate(rows.to_dict("records"))]
+    kept = [_rate_row(ax, at, row, size) for at, row in enumerate(rows.to_dict("records"))]
     ax.plot([], [], marker="|", color=BLACK, markersize=14, mew=2.5, ls="", label="promised")
     look = {"ls": "", "markersize": 8, "marker": "o", "color": BLUE}
     ax.plot([], [], **look, label="measured")
     if not all(kept):
         look |= {"marker": "s", "color": VERMILION, "markerfacecolor": "white"}
         ax.plot([], [], **look, label="measured, not as promised")
-    legend(ax, loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=3, **OVER_GRID)
+    look = OVER_GRID | {"fontsize": size}
+    legend(ax, loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=3, **look)
     ends = rows[["nominal", "rate", "low", "high"]].clip(SHARES[0], SHARES[-1])
     lowest, highest = float(ends.min(axis=None)), float(ends.max(axis=None))
     ax.set_xlim(lowest / 1.5, 1 - (1 - highest) / 1.5)
@@ -65,8 +70,10 @@ def error_rates(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | Non
     ax.xaxis.set_major_locator(FixedLocator(shown))
     ax.xaxis.set_minor_locator(NullLocator())
     tick_unit(ax.xaxis, "%")
-    ax.set_yticks(range(len(rows)), [wrap(_claim(row), 40) for row in rows.to_dict("records")])
-    ax.set_ylim(len(rows) - 0.5, -1.2)
+    ax.tick_params(axis="x", labelsize=size)
+    names = [wrap(_claim(row), letters) for row in rows.to_dict("records")]
+    ax.set_yticks(range(len(rows)), names, fontsize=size)
+    ax.set_ylim(len(rows) - 0.5, -0.6 - 0.3 / room)  # the legend's line, whatever a row takes
     broken = rows.loc[[not fine for fine in kept]]
     finding = f"{sum(kept)} of {len(rows)} promises are kept"
     if len(broken):
@@ -74,7 +81,8 @@ def error_rates(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | Non
         finding += f"; furthest off: {_claim(worst.to_dict())}, {said(worst['rate'], '%')}"
     x = "measured share with its 95 % interval (axis stretched near 0 and 100 %)\n"
     x += "beside it: what was promised, ≈ about, ≤ at most, ≥ at least"
-    return finish(ax, title=title or finding, x=x, grid="x", room=0.75)
+    wide = 0.75 if letters == 40 else 0.55  # names in one line leave the Axes less
+    return finish(ax, title=title or finding, x=x, grid="x", room=wide)
 
 
 def ab_limits(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None = None) -> Axes:
@@ -153,7 +161,7 @@ def ab_limits(frame: pd.DataFrame, ax: Axes | None = None, *, title: str | None 
     )
 
 
-def _rate_row(ax: Axes, at: int, row: dict[str, Any]) -> bool:
+def _rate_row(ax: Axes, at: int, row: dict[str, Any], size: float) -> bool:
     """One claim: its measured share, its promise; whether the interval holds the promise."""
     kept = _kept(row)
     low, rate, high = np.clip([row["low"], row["rate"], row["high"]], SHARES[0], SHARES[-1])
@@ -164,18 +172,18 @@ def _rate_row(ax: Axes, at: int, row: dict[str, Any]) -> bool:
         fmt="o" if kept else "s",
         color=BLUE if kept else VERMILION,
         markerfacecolor=BLUE if kept else "white",
-        markersize=7,
-        capsize=4,
+        markersize=size - 2,
+        capsize=size - 5,
         linewidth=2,
     )
     if np.isfinite(row["nominal"]):
         promised = np.clip(row["nominal"], SHARES[0], SHARES[-1])  # log-odds know no 0 and no 1
-        ax.plot(promised, at, marker="|", color=BLACK, markersize=18, mew=2.5, zorder=5)
+        ax.plot(promised, at, marker="|", color=BLACK, markersize=2 * size, mew=2.5, zorder=5)
     ends = f"[{said(row['low'], '%')}, {said(row['high'], '%')}]".replace(" %", "")
     text = f"{said(row['rate'], '%')}  {ends}"
     if np.isfinite(row["nominal"]):
         text += f"  {SIGNS[row.get('promise', 'about')]} {100 * row['nominal']:.3g} %"
-    ax.text(1.02, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9)
+    ax.text(1.02, at, text, transform=ax.get_yaxis_transform(), va="center", fontsize=size)
     return kept
 
 
@@ -201,14 +209,17 @@ def _missing(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _misread(rows: pd.DataFrame, missing: np.ndarray) -> str:
-    """The reading that is wrong most often, or furthest from its truth."""
-    if not missing.any():
+    """How many readings miss the truth; a single one is named with what it reads."""
+    count = int(missing.sum())
+    if not count:
         return "No reading surely misses the truth"
-    wrong = rows[missing]
-    off = wrong["missed"] if "missed" in wrong else (wrong["value"] - wrong["truth"]).abs()
-    row = wrong.loc[off.idxmax()]
+    often = " too often" if "missed_low" in rows else ""
+    if count > 1:
+        return f"{count} of {len(rows)} readings miss the truth{often}"
+    row = rows[missing].iloc[0]
     told = f"“{words(row['reading'])}” reads {gap(row['value'], row['unit'])}, "
-    return f"{told}the truth is {gap(row['truth'], row['unit'])}"
+    told += f"the truth is {gap(row['truth'], row['unit'])}"
+    return told if len(rows) == 1 else f"1 of {len(rows)} readings misses the truth{often}: {told}"
 
 
 def _beside(row: dict[str, Any]) -> str:

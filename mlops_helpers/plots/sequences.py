@@ -40,7 +40,7 @@ LEAST_P = 1e-4
 def peeking_paths(
     frame: pd.DataFrame, ax: Axes | None = None, *, alpha: float = 0.05, title: str | None = None
 ) -> Axes:
-    """The `p_value` of each `test` of equal arms over `n`, the rows seen at each look.
+    """The `p_value` of each `test` of equal arms over `n`, the applications seen.
 
     A path that is ever below `alpha` is drawn in colour up to its first alarm, marked by a cross:
     there somebody would have stopped. What nobody would have seen, and the other paths, are grey.
@@ -79,7 +79,7 @@ def peeking_paths(
         f"Of {tests} tests of equal arms {stopped} are below {alpha:g} at some look, "
         f"{ended} at the last"
     )
-    x = "rows seen"
+    x = "applications seen"
     return finish(ax, title=title or finding, x=x, y="p-value (logarithmic)", grid="y")
 
 
@@ -96,7 +96,9 @@ def effect_path(
 
     Rows are those of `confidence_sequences.path`: `low`, `high` hold at every look, `fixed_low`,
     `fixed_high` at one look. `truth` is drawn where it is known; `planned` marks the size at which
-    the one planned look would be. Bands of the first looks are cut off at the top and bottom.
+    the one planned look would be. Each look at which a band leaves 0 out is marked at the band's
+    end that is nearest to 0, because somebody could stop at any of them. Bands of the first looks
+    are cut off at the top and bottom.
     """
     columns = ["n", "effect", "low", "high", "fixed_low", "fixed_high"]
     need(frame, columns, "effect_path")
@@ -121,14 +123,13 @@ def effect_path(
         )
     if planned is not None:
         ax.axvline(planned, color=GREY, linestyle="--", linewidth=1.4, label="planned size")
-    first = [_first(rows, low, high) for low, high, *_ in looks]
-    for at, marker, (*_, label) in zip(first, "DX", looks, strict=True):
-        if at is not None:
-            look = {"color": VERMILION, "markersize": 9, "mec": "white", "ls": "", "zorder": 5}
-            point = rows.loc[at, ["n", "effect"]]
-            ax.plot(
-                *point, marker=marker, **look, label=f"{label.split()[1]}-look band leaves 0 out"
-            )
+    for marker, (low, high, *_, label) in zip("DX", looks, strict=True):
+        out = rows[_leaves_out(rows, low, high)]
+        if len(out):
+            look = {"color": VERMILION, "markersize": 7, "mec": "white", "mew": 0.6, "ls": ""}
+            nearest = out[low].where(out[low] > 0, out[high])
+            text = f"{label.split()[1]}-look band leaves 0 out"
+            ax.plot(out["n"], nearest, marker=marker, **look, zorder=5, label=text)
     ends = rows[["fixed_low", "fixed_high", "low", "high"]].iloc[len(rows) // 6 :]
     bottom, top = float(np.nanmin(ends)), float(np.nanmax(ends))
     room = 0.25 * (top - bottom)
@@ -138,8 +139,8 @@ def effect_path(
     legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return finish(
         ax,
-        title=title or _left_out(rows, *first),
-        x="rows seen",
+        title=title or _left_out(rows),
+        x="applications seen",
         y="treatment − control",
         grid="y",
     )
@@ -176,6 +177,7 @@ def false_alarms(
             label=str(rule),
         )
         told.append(f"{rule} {said(part['alarms'].iloc[-1], '%')}")
+    ax.fill_between([], [], color=GREY, alpha=0.3, linewidth=0, label="95 % interval")
     goal = f"{100 * alpha:g} %"
     ax.axhline(alpha, color=BLACK, linestyle="--", linewidth=1.4, label=f"promised: {goal}")
     top = max(1.15 * float(frame["high"].max()), 2 * alpha)
@@ -188,25 +190,30 @@ def false_alarms(
         ax,
         title=title or f"False alarms after {looks} looks: {', '.join(told)}",
         x="looks so far",
-        y="tests with an alarm, 95 % interval",
+        y="tests with an alarm",
         grid="y",
     )
 
 
-def _first(rows: pd.DataFrame, low: str, high: str) -> int | None:
-    """The first look whose limits leave 0 out."""
-    out = ((rows[low] > 0) | (rows[high] < 0)).to_numpy()
-    return int(out.argmax()) if out.any() else None
+def _leaves_out(rows: pd.DataFrame, low: str, high: str) -> pd.Series:
+    """Which looks have limits that leave 0 out; limits that are not known leave nothing out."""
+    return (rows[low] > 0) | (rows[high] < 0)
 
 
-def _left_out(rows: pd.DataFrame, always: int | None, fixed: int | None) -> str:
-    """Which of the two intervals leaves 0 out, and from which look on somebody would have said so.
+def _left_out(rows: pd.DataFrame) -> str:
+    """At how many looks each of the two intervals leaves 0 out, and from when on."""
+    fixed = _leaves_out(rows, "fixed_low", "fixed_high")
+    always = _leaves_out(rows, "low", "high")
+    if not (fixed.any() or always.any()):
+        return f"Neither interval leaves 0 out at any of {len(rows)} looks"
+    told = f"The interval for one look leaves 0 out at {_count(rows, fixed)} looks"
+    if fixed.any():
+        told += f", first after {rows.loc[fixed.idxmax(), 'n']:,.0f} applications"
+    told += f"; the one for every look at {_count(rows, always)}"
+    if always.any():
+        told += f", first after {rows.loc[always.idxmax(), 'n']:,.0f}"
+    return told
 
-    The wider one never does so before the narrower one.
-    """
-    if fixed is None:
-        return "Neither interval leaves 0 out at any look"
-    told = f"The interval for one look leaves 0 out after {rows.loc[fixed, 'n']:,.0f} rows; "
-    if always is None:
-        return told + "the one for every look never does"
-    return told + f"the one for every look after {rows.loc[always, 'n']:,.0f}"
+
+def _count(rows: pd.DataFrame, out: pd.Series) -> str:
+    return f"{out.sum()} of {len(rows)}" if out.any() else "none"
