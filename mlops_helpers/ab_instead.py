@@ -4,7 +4,8 @@ Frames as in `ab_limits`: one row a reading, measured on many experiments whose 
 `repeats=1000, seed=2026`, 4,000 applications each:
 
 * A treatment that only declines more: the shadow says -$40, the test -$43 (truth -$41), and one
-  test is spread 4.1 times as widely as one shadow (standard deviations). Another model: the shadow says $13 of $51.
+  test is spread 4.1 times as widely as one shadow (standard deviations). Another model: the shadow
+  says $13 of $51.
 * The treatment that knows age and job length earns $36 more and approves 35 points fewer of those
   under 26, 0.6 points fewer of all others.
 * Two models of one quality: for 12.9 % of the applicants the coin decides, for 6.5 % it declines a
