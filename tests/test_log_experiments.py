@@ -182,7 +182,7 @@ def test_areas_are_of_the_months_until_the_size(log, template):
     log.record_outcomes(labels(stored, 1))
     stored = log.window(experiment="sizes")
     cuts = set()
-    looks = [(LOOKS[0], None), (LOOKS[0], STAGES), (LOOKS[2], STAGES), (MARCH, None)]
+    looks = [(LOOKS[0], None), (LOOKS[0], STAGES), (LOOKS[2], None), (MARCH, None)]
     for (as_of, stages), size in itertools.product(looks, (20, 60, 140, 240, 5_000)):
         plan = plan_of("sizes", 3, size)
         found = log.exposure_sums(plan, as_of=as_of, stages=stages)
