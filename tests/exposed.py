@@ -19,7 +19,7 @@ RAILS = (Guardrail("default_rate_approved", 0.03), Guardrail("approval_rate", 0.
 
 
 def planned(**changes):
-    """A plan of 1,700 applications an arm (the last month's are needed); two arms unless `experiment` has more."""
+    """A plan of 1,700 applications an arm, the last month's too; two arms unless told otherwise."""
     experiment = changes.pop("experiment", Experiment("champion-2-against-1"))
     given = {
         "versions": {arm: k for k, arm in enumerate(experiment.arms, start=1)},
