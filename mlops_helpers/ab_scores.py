@@ -31,8 +31,8 @@ fifty looks, fixed interval             5         32.7 [31.2, 34.1]
 fifty looks, sequence                   <= 5      1.4 [1.1, 1.8]
 ======================================  ========  =====================
 
-All of it is of even arms. With a tenth of the applications the treatment is deployed about twice as
-often as promised (`rule_scores.uneven_rates`).
+All of it is of even arms. A treatment with a tenth of the applications is deployed somewhat more
+often than promised (`rule_scores`).
 """
 
 from __future__ import annotations

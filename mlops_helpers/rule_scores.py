@@ -3,14 +3,14 @@
 `ab_scores` measures the one test of two even arms. Here is what surrounds it: many looks, analyses
 after the size, several treatments, a small treatment, outcomes that are missing.
 
-Found in small runs, in per cent (`python -m tests.benchmarks.scores_ab_testing` has more): an equal
-treatment with 500 applications beside 4,500 of control is deployed in 5.5 [3.1, 9.6] of 200, where
-2.5 are promised: this promise is of even arms. One of three equal treatments in 2.0 [0.7, 5.7] of
-150; a guardrail of one of three that are at its tolerance holds in 4.7 [2.3, 9.3] of 150 (2.5 are
-promised, too few to tell); a worse treatment whose repayments are not known yet is deployed in 0
-[0, 2.5] of 150, an equal one that lost 1.5 per cent of the loans in the way that favours it most in
-3.3 [1.4, 7.6] of 150. All of 15 experiments kept their verdict, with its limits, at every later
-analysis.
+Found, in per cent (`python -m tests.benchmarks.scores_ab_testing`): an equal treatment is deployed,
+where 2.5 are promised, in 3.1 [2.4, 4.0] of 2,000 with 500 applications beside 4,500 of control, in
+3.4 [2.7, 4.3] with 1,000 beside 9,000, in 2.6 [2.0, 3.4] with 1,000 beside 4,000: the promise is of
+even arms. One of three equal treatments is in 1.9 [1.2, 3.0] of 1,000; a guardrail of one of three
+that are at its tolerance holds in 2.4 [1.6, 3.6]. A worse treatment whose repayments are not known
+yet is deployed in none of 500 [0, 0.8], an equal one that lost 1.5 per cent of the loans in the way
+that favours it most in 3.2 [2.0, 5.1]. All of 250 experiments of each stop rule kept their verdict,
+with its limits, at every later analysis.
 """
 
 from __future__ import annotations
@@ -143,8 +143,8 @@ def uneven_rates(*, repeats: int, seed: int, size: int = 4500, share: float = 0.
     """How often an equal model is deployed whose arm is small: `share` of all applications.
 
     size: applications of control. Profit is skewed, many small gains and few large losses. A small
-    arm that met few defaults by luck has a high mean and a small spread at once, so all of the
-    error is on the side of a deployment.
+    arm that met few defaults by luck has a high mean and a small spread at once, so most of
+    the error is on the side of a deployment.
     """
     small = round(size * share / (1 - share))
     arms = np.repeat([0, 1], [size, small])
