@@ -110,7 +110,6 @@ ALERTS = pd.DataFrame(
 )
 LATENCY = pd.DataFrame({"month": MONTHS, "p50": [5.0, 6, 7, 5], "p95": [9.0, 10, 40, 9]})
 PROFIT = pd.DataFrame({"cutoff": [0.1, 0.2, 0.3], "profit_per_application": [100.0, 250, 50]})
-EFFECT = pd.DataFrame({"metric": ["profit"], "effect": [60.0], "low": [-20.0], "high": [140.0]})
 POWER = pd.DataFrame({"effect": [1.0] * 3, "n": [100, 200, 300], "power": [0.4, 0.81, 0.95]})
 TRAFFIC = pd.DataFrame(
     {"variant": ["control", "treatment"], "n": [480, 520], "planned": [500.0, 500]}
@@ -313,7 +312,6 @@ FIGURES = {
     "alerts_timeline": ALERTS,
     "latency": LATENCY,
     "profit_curve": PROFIT,
-    "ab_effect": EFFECT,
     "power_curve": POWER,
     "traffic": TRAFFIC,
     "business_impact": IMPACT,
@@ -624,15 +622,6 @@ def test_profit_curve_marks_best_and_chosen_cutoff():
     assert "$250" in ax.get_title(loc="left")
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "word"), [(-20, 140, "undecided"), (5, 140, "better"), (-140, -5, "worse")]
-)
-def test_ab_effect_says_only_what_the_interval_allows(low, high, word):
-    """An interval that contains zero is never called better or worse."""
-    title = plots.ab_effect(EFFECT.assign(low=low, high=high)).get_title(loc="left")
-    assert title.startswith(f"Treatment {word}")
-
-
 def test_power_curve_names_the_first_sample_that_reaches_the_target():
     """The sample in the title is read from the frame; none reached is said."""
     assert "80 % power needs at least 200 per arm" in plots.power_curve(POWER).get_title(loc="left")
@@ -653,14 +642,6 @@ def test_business_impact_draws_losses_left_of_zero():
     assert ax.get_title(loc="left") == "Most profit per application: cut-off, $180"
 
 
-def test_ab_effect_refuses_to_mix_units():
-    """Dollars and shares on one axis would be read wrongly; one kind alone has its own unit."""
-    rates = EFFECT.assign(metric="approval_rate", effect=0.05, low=0.01, high=0.09)
-    with pytest.raises(ValueError, match="mix dollars and shares"):
-        plots.ab_effect(pd.concat([EFFECT, rates]))
-    assert "5.0 % [1.0 %, 9.0 %]" in plots.ab_effect(rates).get_title(loc="left")
-
-
 @pytest.mark.parametrize(
     ("kept", "finding"),
     [
@@ -679,7 +660,7 @@ def test_registry_status_says_who_serves_and_what_stands_by(kept, finding):
 
 def test_two_amounts_of_money_are_no_formula():
     """matplotlib would set what stands between two dollar signs as mathematics."""
-    ax = plots.ab_effect(EFFECT)
+    ax = plots.ab_effects(EFFECTS)
     written = [ax.title, ax._left_title, *ax.texts]
     assert not any(text.get_parse_math() for text in written)
 

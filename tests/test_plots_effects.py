@@ -5,7 +5,7 @@ import pytest
 
 from mlops_helpers import plots
 from mlops_helpers.plots.base import BLUE, GREEN, ORANGE, VERMILION
-from tests.test_plots import EFFECT, EFFECTS, finding, texts
+from tests.test_plots import EFFECTS, finding, texts
 
 GUARDRAILS = pd.DataFrame(
     {
@@ -142,17 +142,6 @@ def test_unknown_limits_are_no_claim():
 def test_the_axis_says_which_interval_it_is(kind, said):
     """An always-valid interval is not announced as one for a single look."""
     assert said in plots.ab_effects(EFFECTS.assign(interval=kind)).get_xlabel()
-    assert said in plots.ab_effect(EFFECT.assign(interval=kind)).get_xlabel()
-
-
-def test_adjusted_profit_shares_an_axis_with_profit():
-    """The adjusted row has the unit of its metric; AUC is neither dollars nor a share."""
-    rows = pd.concat([EFFECTS.head(1)] * 2, ignore_index=True)
-    rows["metric"] = ["profit_per_application", "profit_per_application, adjusted"]
-    assert "$60" in finding(plots.ab_effect(rows))
-    assert "−0.030" in finding(plots.ab_effect(EFFECTS.tail(1)))
-    with pytest.raises(ValueError, match="all with ab_effects"):
-        plots.ab_effect(EFFECTS)
 
 
 def test_several_arms_share_the_error():

@@ -10,7 +10,7 @@ maps          detection, signal_map, drift_map: tables whose cells are words and
 waiting       vintages, expected_and_realised
 incidents     alerts_by_severity, alerts_timeline
 experiments   traffic, power_curve, duration_curve: an experiment's plan
-effects       ab_effect, ab_effects: what it found, and its guardrails
+effects       ab_effects: what it found, and its guardrails
 sequences     peeking_paths, effect_path, false_alarms: looking early
 promises      error_rates, ab_limits: a method scored where the truth is known
 money         profit_curve, business_impact
@@ -26,7 +26,7 @@ frame unless it is given; colour is never the only carrier.
 """
 
 from mlops_helpers.plots.base import no_data
-from mlops_helpers.plots.effects import ab_effect, ab_effects
+from mlops_helpers.plots.effects import ab_effects
 from mlops_helpers.plots.experiments import duration_curve, power_curve, traffic
 from mlops_helpers.plots.groups import importance, segments
 from mlops_helpers.plots.incidents import alerts_by_severity, alerts_timeline
@@ -46,7 +46,6 @@ from mlops_helpers.plots.waiting import expected_and_realised, vintages
 
 __all__ = [
     "Picture",
-    "ab_effect",
     "ab_effects",
     "ab_limits",
     "alerts_by_severity",

@@ -21,7 +21,6 @@ __all__ = [
     "lead",
     "limits_told",
     "named",
-    "one_unit",
     "relative",
     "row_name",
     "sure",
@@ -168,14 +167,3 @@ def unit_of(name: str) -> Unit:
     if known:
         return known.unit  # type: ignore[return-value]
     return "%" if "rate" in str(name) else "$"
-
-
-def one_unit(names: pd.Series) -> Unit:
-    """The unit that the metrics share; ValueError if the figure would mix two."""
-    units = {unit_of(name) for name in names}
-    if len(units) > 1:
-        raise ValueError(
-            f"ab_effect: the metrics {names.tolist()} mix dollars and shares, must have one unit; "
-            "draw frame[frame['metric'] == …], one figure each, or all with ab_effects."
-        )
-    return units.pop()

@@ -13,20 +13,13 @@ from mlops_helpers.plots.base import (
     GREEN,
     MARKERS,
     ORANGE,
-    TICK,
     VERMILION,
-    Unit,
     axes,
-    errors,
     finish,
     gap,
     legend,
     need,
     no_data,
-    said,
-    tick_unit,
-    words,
-    wrap,
 )
 from mlops_helpers.plots.effect_words import (
     better,
@@ -34,7 +27,6 @@ from mlops_helpers.plots.effect_words import (
     kind,
     lead,
     limits_told,
-    one_unit,
     relative,
     row_name,
     sure,
@@ -46,71 +38,7 @@ if TYPE_CHECKING:
 
     from mlops_helpers.ab_verdict import Conclusion
 
-__all__ = ["ab_effect", "ab_effects"]
-
-
-def ab_effect(
-    frame: pd.DataFrame,
-    ax: Axes | None = None,
-    *,
-    unit: Unit | None = None,
-    what: str = "profit per application",
-    title: str | None = None,
-) -> Axes:
-    """Effects (treatment − control) with intervals: `effect`, `low`, `high`, maybe `metric`.
-
-    The black line is "no difference"; an interval that crosses it decides nothing. Without `unit`
-    it is the metric's own (a name with "rate": a share; unknown ones: dollars); mixing them is
-    refused, `ab_effects` draws them.
-    """
-    need(frame, ["effect", "low", "high"], "ab_effect")
-    if frame.empty:
-        return no_data(ax, "no experiment analysed")
-    ax = axes(ax, height=1.9 + 0.55 * len(frame))
-    rows = frame.rename(columns={"effect": "value"}).reset_index(drop=True)
-    names = rows["metric"].astype(str) if "metric" in rows else pd.Series([what] * len(rows))
-    unit = unit or one_unit(names)
-    spread = errors(rows)
-    for row in rows.index:
-        value, low, high = (float(rows.loc[row, name]) for name in ("value", "low", "high"))
-        colour = GREEN if low > 0 else VERMILION if high < 0 else BLUE
-        ax.errorbar(
-            value,
-            row,
-            xerr=spread[:, [row]],
-            fmt=MARKERS[row % len(MARKERS)],
-            color=colour,
-            markersize=9,
-            capsize=5,
-            linewidth=2.2,
-        )
-        if len(rows) > 1 or title:  # the title has no figures, or those of the first row only
-            ax.text(
-                1.01,
-                row,
-                f"{said(value, unit)}  [{said(low, unit)}, {said(high, unit)}]",
-                transform=ax.get_yaxis_transform(),  # beside the Axes, clear of every line
-                va="center",
-                fontsize=TICK,
-            )
-    ax.axvline(0, color=BLACK, linewidth=1.4)
-    ax.set_yticks(range(len(rows)), [wrap(words(name), 24) for name in names])
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.margins(x=0.15)
-    tick_unit(ax.xaxis, unit)
-    first = rows.iloc[0]
-    verdict = "better" if first["low"] > 0 else "worse" if first["high"] < 0 else "undecided"
-    finding = (
-        f"Treatment {verdict}: {said(first['value'], unit)} "
-        f"[{said(first['low'], unit)}, {said(first['high'], unit)}] {names.iloc[0]}"
-    ).replace("_", " ")
-    return finish(
-        ax,
-        title=title or finding,
-        grid="x",
-        room=0.8,
-        x=f"treatment − control, {kind(rows)} (0 = no difference)",
-    )
+__all__ = ["ab_effects"]
 
 
 def ab_effects(
