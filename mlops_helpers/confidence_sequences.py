@@ -35,7 +35,6 @@ __all__ = [
     "Moments",
     "difference",
     "half_width",
-    "mean_sequence",
     "p_value",
     "path",
     "price",
@@ -98,12 +97,6 @@ def price(alpha: float = 0.05) -> float:
     the look that stopped is too large, by 60 and 23 % there: tell the interval, not the value.
     """
     return float(half_width(1, 1, alpha=alpha, tuned_for=1) / stats.norm.isf(alpha / 2))
-
-
-def mean_sequence(values: Moments, *, alpha: float = 0.05, tuned_for: float) -> Interval:
-    """A mean with limits that hold at all looks together; none below `MIN_PER_ARM` values."""
-    error = np.sqrt(values.variance / values.n) if values.n >= MIN_PER_ARM else float("nan")
-    return _around(values.mean, error, values.n, alpha, tuned_for)
 
 
 def difference(

@@ -24,23 +24,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from mlops_helpers.confidence_sequences import MIN_PER_ARM, half_width, running_difference
 
-__all__ = ["RULES", "equal_arms_pvalues", "false_alarms"]
+__all__ = ["RULES", "false_alarms"]
 
 RULES = ("fixed interval", "confidence sequence")
 LEAST_SEEN = 20
-
-
-def equal_arms_pvalues(
-    values: ArrayLike, looks: ArrayLike, *, seed: int, repeats: int = 400
-) -> NDArray[np.float64]:
-    """P-values of A/A tests, shape (repeats, looks): every small one is a false alarm.
-
-    Each repeat brings `values` into a new order and splits them into two arms by a fair coin. At
-    each of `looks` (numbers of values seen so far, ascending, at least 20) the arms are compared by
-    Welch's test in its normal approximation. Without any spread the p-value is 1.
-    """
-    z, _, _ = _equal_arms(values, looks, seed, repeats, 0.5)
-    return 2 * stats.norm.sf(z)
 
 
 def false_alarms(
@@ -56,11 +43,12 @@ def false_alarms(
 ) -> pd.DataFrame:
     """Share of A/A tests that raised an alarm at a look or at one before it, by each of `RULES`.
 
-    Repeats and looks are those of `equal_arms_pvalues`; `share` of the rows go to treatment. The
-    sequence is tuned for `tuned_for` rows (the last look by default) and silent while an arm has
-    fewer than `min_per_arm`. Returns a frame rule, look (from 1), n (rows seen), alarms, low, high
-    (Wilson's 95 % interval), repeats. Values of any shape will do; heavy tails and an uneven split
-    are where the sequence is put to the test.
+    Each of `repeats` brings `values` into a new order and splits them by a coin, `share` of them to
+    treatment. At each of `looks` (numbers of values seen so far, ascending, at least 20) the arms
+    are compared; without any spread there is no alarm. The sequence is tuned for `tuned_for` rows
+    (the last look by default) and silent while an arm has fewer than `min_per_arm`. Returns a frame
+    rule, look (from 1), n (rows seen), alarms, low, high (Wilson's 95 % interval), repeats. Values
+    of any shape will do; heavy tails and an uneven split are where the sequence is put to the test.
     """
     z, smaller, seen = _equal_arms(values, looks, seed, repeats, share)
     tuned = seen[-1] if tuned_for is None else tuned_for

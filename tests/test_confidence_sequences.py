@@ -14,7 +14,6 @@ from mlops_helpers.confidence_sequences import (
     Moments,
     difference,
     half_width,
-    mean_sequence,
     p_value,
     path,
     price,
@@ -118,15 +117,6 @@ def test_there_are_no_limits_before_the_variances_are_known():
         assert p_value(*arms, **PLAN) == 1.0
     enough = Moments(MIN_PER_ARM, 103.0, 1600.0)
     assert difference(CONTROL, enough, **PLAN).known
-    assert not mean_sequence(few, **PLAN).known
-    assert mean_sequence(enough, **PLAN).value == 103.0
-
-
-def test_a_single_mean_has_the_width_of_the_formula():
-    """Limits of one mean are equation (8) around it."""
-    found = mean_sequence(Moments(900, 7.0, 4.0), **PLAN)
-    assert found.high - 7.0 == pytest.approx(half_width(900, 2.0, **PLAN))
-    assert 7.0 - found.low == pytest.approx(found.high - 7.0)
 
 
 def test_an_arm_without_events_is_not_certain():

@@ -259,13 +259,6 @@ LIMITS = pd.DataFrame(
         "missed_high": [0.8, 0.12],
     }
 )
-PEEKED = pd.DataFrame(
-    {
-        "test": [0, 0, 0, 1, 1, 1, 2, 2, 2],
-        "n": [100, 200, 300] * 3,
-        "p_value": [0.5, 0.04, 0.2, 0.6, 0.3, 0.01, 0.9, 0.8, 0.7],
-    }
-)
 PATH = pd.DataFrame(
     {
         "n": [100, 200, 300, 400],
@@ -329,7 +322,6 @@ FIGURES = {
     "duration_curve": DURATIONS,
     "ab_effects": EFFECTS,
     "ab_limits": LIMITS,
-    "peeking_paths": PEEKED,
     "effect_path": PATH,
     "false_alarms": ALARMS,
     "error_rates": RATES,

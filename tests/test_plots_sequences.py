@@ -6,42 +6,13 @@ import pytest
 from mlops_helpers import plots
 from mlops_helpers.confidence_sequences import path
 from mlops_helpers.peeking import false_alarms
-from mlops_helpers.plots.base import VERMILION
-from tests.test_plots import ALARMS, PATH, PEEKED, finding, texts
+from tests.test_plots import ALARMS, PATH, finding, texts
 
 
 def crosses(ax):
     """Where the marks are at which a level or 0 is crossed, in the order of drawing."""
     marked = [line for line in ax.lines if line.get_marker() in ("X", "D")]
     return [tuple(point) for line in marked for point in line.get_xydata()]
-
-
-def test_a_path_is_coloured_until_somebody_would_have_stopped():
-    """The cross is at the first alarm; what comes after it and the quiet paths are grey."""
-    ax = plots.peeking_paths(PEEKED)
-    assert crosses(ax) == [(200, 0.04), (300, 0.01)]
-    coloured = [
-        line.get_xdata().tolist()
-        for line in ax.lines
-        if line.get_color() == VERMILION and len(line.get_xdata()) > 1
-    ]
-    assert coloured == [[100, 200], [100, 200, 300]]
-
-
-def test_paths_tell_any_look_from_the_last():
-    """The title counts both: an alarm at some look, and at the end."""
-    assert finding(plots.peeking_paths(PEEKED)) == (
-        "Of 3 tests of equal arms 2 are below 0.05 at some look, 1 at the last"
-    )
-    strict = plots.peeking_paths(PEEKED, alpha=0.001)
-    assert "0 are below 0.001 at some look, 0 at the last" in finding(strict)
-
-
-def test_a_p_value_of_zero_can_be_drawn():
-    """On a logarithmic axis it is drawn at the lowest place."""
-    ax = plots.peeking_paths(PEEKED.assign(p_value=0.0))
-    assert all(place > 0 for _, place in crosses(ax))
-    assert ax.get_ylim()[0] < min(place for _, place in crosses(ax))
 
 
 def test_the_two_bands_are_those_of_the_frame():

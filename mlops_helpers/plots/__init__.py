@@ -11,7 +11,7 @@ waiting       vintages, expected_and_realised
 incidents     alerts_by_severity, alerts_timeline
 experiments   traffic, power_curve, duration_curve: an experiment's plan
 effects       ab_effects: what it found, and its guardrails
-sequences     peeking_paths, effect_path, false_alarms: looking early
+sequences     effect_path, false_alarms: looking early
 promises      error_rates, ab_limits: a method scored where the truth is known
 money         profit_curve, business_impact
 judges        judge_power, selection_bias, watch: how often a rule is wrong
@@ -40,7 +40,7 @@ from mlops_helpers.plots.promises import ab_limits, error_rates
 from mlops_helpers.plots.ranking import confusion, gain, precision_recall
 from mlops_helpers.plots.registry import registry_status
 from mlops_helpers.plots.scores import calibration, roc, score_histogram
-from mlops_helpers.plots.sequences import effect_path, false_alarms, peeking_paths
+from mlops_helpers.plots.sequences import effect_path, false_alarms
 from mlops_helpers.plots.showing import Picture, picture, show, show_table
 from mlops_helpers.plots.waiting import expected_and_realised, vintages
 
@@ -68,7 +68,6 @@ __all__ = [
     "metric_comparison",
     "monthly_rate",
     "no_data",
-    "peeking_paths",
     "picture",
     "policy_gains",
     "policy_paths",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from mlops_helpers.plots.base import (
     BLACK,
@@ -31,56 +31,7 @@ from mlops_helpers.plots.base import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["effect_path", "false_alarms", "peeking_paths"]
-
-LEAST_P = 1e-4
-"""Smaller p-values are drawn here: the picture is about crossing the level, not about how far."""
-
-
-def peeking_paths(
-    frame: pd.DataFrame, ax: Axes | None = None, *, alpha: float = 0.05, title: str | None = None
-) -> Axes:
-    """The `p_value` of each `test` of equal arms over `n`, the applications seen.
-
-    A path that is ever below `alpha` is drawn in colour up to its first alarm, marked by a cross:
-    there somebody would have stopped. What nobody would have seen, and the other paths, are grey.
-    """
-    need(frame, ["test", "n", "p_value"], "peeking_paths")
-    if frame.empty:
-        return no_data(ax, "no test was looked at")
-    ax = axes(ax)
-    stopped = ended = 0
-    for _, rows in frame.groupby("test", sort=False):
-        path = rows.sort_values("n")
-        p = path["p_value"].to_numpy(float)
-        below = p < alpha
-        ended += int(below[-1])
-        ax.plot(path["n"], p.clip(min=LEAST_P), color=GREY, alpha=0.4, linewidth=0.9)
-        if below.any():
-            stopped += 1
-            until = path.head(int(below.argmax()) + 1)
-            y = until["p_value"].clip(lower=LEAST_P)
-            ax.plot(until["n"], y, color=VERMILION, linewidth=1.5, alpha=0.85, zorder=3)
-            at = (until["n"].iloc[-1], y.iloc[-1])
-            ax.plot(*at, marker="X", color=VERMILION, markersize=9, mec="white", zorder=4)
-    ax.axhspan(LEAST_P / 2, alpha, color=ORANGE, alpha=0.14, linewidth=0)
-    ax.axhline(alpha, color=BLACK, linestyle="--", linewidth=1.4, label=f"level {alpha:g}")
-    ax.plot([], [], color=VERMILION, marker="X", ls="-", label="until the first alarm")
-    ax.plot([], [], color=GREY, label="no alarm (or after it)")
-    ax.set_yscale("log")
-    ax.set_ylim(max(LEAST_P / 1.3, float(frame["p_value"].min()) / 1.6), 1.15)
-    ax.set_yticks([t for t in (1, 0.5, 0.2, 0.05, 0.01, 0.001) if t > ax.get_ylim()[0]])
-    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.yaxis.set_minor_locator(NullLocator())
-    tick_unit(ax.xaxis, "n")
-    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    tests = frame["test"].nunique()
-    finding = (
-        f"Of {tests} tests of equal arms {stopped} are below {alpha:g} at some look, "
-        f"{ended} at the last"
-    )
-    x = "applications seen"
-    return finish(ax, title=title or finding, x=x, y="p-value (logarithmic)", grid="y")
+__all__ = ["effect_path", "false_alarms"]
 
 
 def effect_path(
